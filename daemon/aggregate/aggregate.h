@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Samples -> a tree of locations with weights -> a profile with names.
+ *
+ *    native frames ---+
+ *                     +-- merge_stack --> one stack --> aggregate_add --> tree
+ *    Python frames ---+                                                    |
+ *                                             names, asked once per location +--> aggregate_profile
+ */
+#ifndef PROFD_AGGREGATE_AGGREGATE_H
+#define PROFD_AGGREGATE_AGGREGATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/intern.h"
+#include "flow/profile.h"
+
+/* ---- merging the native and the Python view of one stack ----------------------------------------- */
+
+/* Both stacks leaf first. A native frame with `is_eval` is a call of the interpreter's eval loop; each stands
+ * for one run of Python frames, which ends with a frame that is marked as `entry`. */
+struct merge_input {
+	const struct location *native;
+	const bool *is_eval; /* [n_native] */
+	size_t n_native;
+	bool native_complete; /* the native stack reaches its outermost frame */
+	const struct location *python;
+	const bool *entry; /* [n_python] */
+	size_t n_python;
+	bool python_complete;
+};
+
+/* Writes the merged stack, leaf first, to `out` (room for n_native + n_python) and returns its length.
+ * `*matched` is false where the two views do not fit one to one; the Python frames are then kept, in their
+ * right order, and native frames whose place among them is not known are left out. */
+size_t merge_stack(const struct merge_input *in, struct location *out, bool *matched);
+
+/* ---- the tree ----------------------------------------------------------------------------------- */
+
+struct aggregate;
+
+struct aggregate *aggregate_new(struct err *err);
+void aggregate_free(struct aggregate *a);
+
+/* Adds one sample. `stack` is root first. -ENOMEM, or -E2BIG where the tree has reached its limit (16 million
+ * nodes): the sample is then not in it. */
+int aggregate_add(struct aggregate *a, const struct location *stack, size_t n, uint64_t weight_ns);
+
+/* Gives the names of a location: fills kind, name, file, line and module of `out` with numbers of `strings`.
+ * False: it has no symbol (the name is then made of its module and address). */
+typedef bool aggregate_name_fn(
+	void *arg, const struct location *location, struct intern *strings, struct frame *out);
+
+/* The profile so far, named by `name` (asked once per location): equal frames below the same caller become one.
+ * Fills the tree, strings, and of the quality `samples` and the symbol counts; the rest is the
+ * caller's. NULL on failure. */
+struct profile *aggregate_profile(
+	const struct aggregate *a, aggregate_name_fn *name, void *arg, struct err *err);
+
+#endif

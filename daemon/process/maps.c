@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "process/maps.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fd.h"
+
+enum { MAPS_MAX_BYTES = 64 << 20, VDSO_MAX_BYTES = 1 << 20 };
+
+static bool is_octal(char c)
+{
+	return c >= '0' && c <= '7';
+}
+
+/* The kernel writes a newline or backslash of a path as \ooo (fs/proc/task_mmu.c). */
+static void path_unescape(char *path)
+{
+	char *to = path;
+
+	for (const char *p = path; *p; to++) {
+		if (p[0] == '\\' && is_octal(p[1]) && is_octal(p[2]) && is_octal(p[3])) {
+			*to = (char)((p[1] - '0') * 64 + (p[2] - '0') * 8 + (p[3] - '0'));
+			p += 4;
+		} else {
+			*to = *p++;
+		}
+	}
+	*to = '\0';
+}
+
+static void path_strip_deleted(char *path)
+{
+	static const char suffix[] = " (deleted)";
+	size_t n = strlen(path);
+
+	if (n > sizeof(suffix) - 1 && !strcmp(path + n - (sizeof(suffix) - 1), suffix))
+		path[n - (sizeof(suffix) - 1)] = '\0';
+}
+
+bool maps_parse_line(char *line, struct maps_line *out)
+{
+	char perms[8];
+	int at = 0;
+
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %*x:%*x %" SCNu64 " %n", &out->start,
+		    &out->end, perms, &out->file_offset, &out->inode, &at) < 5 ||
+		!at)
+		return false;
+	if (!strchr(perms, 'x') || out->start >= out->end)
+		return false;
+	out->path = line + at;
+	path_strip_deleted(out->path);
+	path_unescape(out->path);
+	return strcmp(out->path, "[vsyscall]") != 0;
+}
+
+static bool is_special(const char *path)
+{
+	return path[0] != '/' || !strncmp(path, "//anon", 6) || !strcmp(path, "/dev/zero");
+}
+
+void maps_mapping(
+	struct process_table *t, uint32_t pid, const struct maps_line *line, struct mapping *out)
+{
+	uint64_t vaddr;
+
+	*out = (struct mapping){
+		.start = line->start, .end = line->end, .file_offset = line->file_offset, .kind = MAPPING_ANON};
+	if (!strcmp(line->path, "[vdso]"))
+		out->kind = MAPPING_VDSO;
+	else if (!is_special(line->path))
+		out->kind = MAPPING_FILE;
+	else
+		return;
+	out->image = process_table_image(t, pid, line);
+	if (!out->image) {
+		out->kind = MAPPING_ANON;
+		return;
+	}
+	if (image_vaddr(out->image, line->file_offset, &vaddr))
+		out->bias = line->start - vaddr;
+	else
+		out->bias = line->start - line->file_offset;
+}
+
+static int mapping_add(struct mapping **mappings, size_t *n, size_t *cap, const struct mapping *m)
+{
+	if (*n == *cap) {
+		size_t more = *cap ? *cap * 2 : 32;
+		struct mapping *p = realloc(*mappings, more * sizeof(*p));
+
+		if (!p)
+			return -ENOMEM;
+		*mappings = p;
+		*cap = more;
+	}
+	(*mappings)[(*n)++] = *m;
+	return 0;
+}
+
+int maps_read(struct process_table *t, uint32_t pid, struct mapping **mappings, size_t *n, struct err *err)
+{
+	char name[64], *line, *rest;
+	struct buf text;
+	size_t cap = 0;
+	int rc;
+
+	*mappings = NULL;
+	*n = 0;
+	buf_init(&text, MAPS_MAX_BYTES);
+	snprintf(name, sizeof(name), "/proc/%u/maps", pid);
+	rc = file_read(name, &text);
+	if (rc < 0) {
+		err_set(err, rc, "cannot read %s: %s", name, strerror(-rc));
+		goto out;
+	}
+	rest = text.data;
+	while (rest && (line = strsep(&rest, "\n"))) {
+		struct maps_line parsed;
+		struct mapping m;
+
+		if (!maps_parse_line(line, &parsed))
+			continue;
+		maps_mapping(t, pid, &parsed, &m);
+		rc = mapping_add(mappings, n, &cap, &m);
+		if (rc < 0) {
+			err_set(err, rc, "out of memory for the mappings of process %u", pid);
+			free(*mappings);
+			*mappings = NULL;
+			*n = 0;
+			break;
+		}
+	}
+out:
+	buf_free(&text);
+	return rc;
+}

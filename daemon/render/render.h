@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Profile -> bytes. Pure: same profile, same bytes; no I/O but the sink. All names in a profile are hostile
+ * and come out escaped or replaced. */
+#ifndef PROFD_RENDER_RENDER_H
+#define PROFD_RENDER_RENDER_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "flow/profile.h"
+
+/* A format is a row of a table: `name` as in --format, `extension` without the dot. */
+struct render_format {
+	const char *name;
+	const char *extension;
+	const char *help;
+	/* Appends the rendered profile to `out`. 0 or negative errno with a text. */
+	int (*render)(const struct profile *p, struct buf *out, struct err *err);
+};
+
+/* The format of that name, or NULL. render_format_at(0), (1), ... lists them, NULL at the end;
+ * the first is the default. */
+const struct render_format *render_format_find(const char *name);
+const struct render_format *render_format_at(size_t i);
+
+/* A frame as the collapsed format writes it (issue text: `qualname (path:line)`, `symbol`, `symbol_[k]`, ...),
+ * control characters and `;` replaced. */
+int render_frame_label(const struct profile *p, const struct frame *f, struct buf *out);
+
+#endif
