@@ -1,89 +1,219 @@
-# profd: build, test, install. `make help` tells the targets.
-# Output lies in build/ only. V=1 shows commands, SAN=1 builds with ASan and UBSan (into build/san).
+# profd: build, test, install. `make help` lists the targets.
+# Output lies in build/ only. V=1 shows the commands, SAN=1 builds with ASan and UBSan (into build/san),
+# WERROR=0 lets warnings pass, BUILD=DIR builds elsewhere.
 
 , := ,
+hash := \#
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
 
-BUILD   := build$(if $(SAN),/san)
+BUILD   := build
+OUT     := $(BUILD)$(if $(SAN),/san)
 PREFIX  ?= /usr/local
 DESTDIR ?=
-CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
-CLANG   ?= $(firstword $(shell command -v clang clang-19 clang-16 clang-15 clang-14 2>/dev/null) clang)
+CC      := $(if $(filter default undefined,$(origin CC)),gcc,$(CC))
+CXX     := $(if $(filter default undefined,$(origin CXX)),g++,$(CXX))
+CLANG   ?= $(firstword $(shell command -v clang clang-19 clang-17 clang-16 clang-15 clang-14 2>/dev/null) clang)
 BPFTOOL ?= $(firstword $(shell command -v bpftool /usr/sbin/bpftool 2>/dev/null) bpftool)
 VERSION := $(shell cat VERSION)
 Q       := $(if $(V),,@)
-say      = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(patsubst $(BUILD)/%,%,$(2))')
+say      = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(patsubst $(OUT)/%,%,$(2))')
 
 PACKAGES := libbpf libelf libdw jansson zlib
 
 WERROR   ?= 1
-WARN     := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
-            -Wmissing-prototypes -Wvla $(if $(filter 1,$(WERROR)),-Werror)
-OPT      := $(if $(SAN),-O1 -fsanitize=address$(,)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer,-O2)
-CPPFLAGS += -D_GNU_SOURCE -DPROFD_VERSION='"$(VERSION)"' -Idaemon -I. -I$(BUILD)/gen
+WARN     := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wvla $(if $(filter 1,$(WERROR)),-Werror)
+WARN_C   := $(WARN) -Wstrict-prototypes -Wmissing-prototypes
+SANITIZE := $(if $(SAN),-fsanitize=address$(,)undefined -fno-sanitize-recover=undefined)
+HARDEN   := $(if $(SAN)$(filter -O0,$(CFLAGS)),,-fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+OPT      := $(if $(SAN),-O1 -fno-omit-frame-pointer $(SANITIZE),-O2 $(HARDEN))
 CFLAGS   ?= -g
-LDFLAGS  += $(if $(SAN),-fsanitize=address$(,)undefined)
+override CPPFLAGS += -D_GNU_SOURCE -DPROFD_VERSION='"$(VERSION)"' -Idaemon -I. -I$(OUT)/gen
+override LDFLAGS  += -Wl,-z,relro,-z,now
 
-ifeq ($(filter help deps deps-% check-rooms clean,$(MAKECMDGOALS)),)
-PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
-PKG_LIBS   = $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -liberty
+# Goals that compile something themselves need the tools; the others start a make for it after `deps`.
+ifneq ($(filter-out help deps deps-% demo check bench bench-% check-rooms check-format clean,$(or $(MAKECMDGOALS),all)),)
+missing := $(strip $(foreach tool,$(CC) $(CLANG) $(BPFTOOL) pkg-config,\
+	$(if $(shell command -v $(firstword $(tool)) 2>/dev/null),,$(tool))))
+ifneq ($(missing),)
+$(error these tools are missing: $(missing); run `make deps` (as root), or install them by hand)
+endif
+ifneq ($(shell pkg-config --exists $(PACKAGES) && echo yes),yes)
+$(error these libraries are not all there: $(PACKAGES); run `make deps` (as root), or install their headers by hand)
+endif
+PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES))
+PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES)) -liberty
+# <linux/types.h> includes <asm/types.h>, which a compiler for the BPF machine does not find where a
+# distribution keeps it in a folder per architecture: ask the host's compiler for the place.
+ASM_INCLUDE := $(patsubst %/asm/types.h,-idirafter %,$(filter %/asm/types.h,\
+	$(shell echo '$(hash)include <asm/types.h>' | $(CC) -M -x c - 2>/dev/null)))
 endif
 
 SOURCES := $(sort $(wildcard daemon/*.c daemon/*/*.c cli/*.c))
-OBJECTS := $(SOURCES:%.c=$(BUILD)/obj/%.o)
-LIBRARY := $(filter-out $(BUILD)/obj/cli/main.o,$(OBJECTS))
-UNIT    := $(sort $(wildcard tests/unit/*.c))
-UNITS   := $(UNIT:tests/unit/%.c=$(BUILD)/tests/unit/%)
-SKELETON := $(BUILD)/gen/sample.skel.h
-EMBEDDED := $(patsubst daemon/render/%,$(BUILD)/gen/%.h,$(wildcard daemon/render/*.js daemon/render/*.css))
+OBJECTS := $(SOURCES:%.c=$(OUT)/obj/%.o)
+LIBRARY := $(filter-out $(OUT)/obj/cli/main.o,$(OBJECTS))
+SKELETON := $(OUT)/gen/sample.skel.h
+EMBEDDED := $(patsubst daemon/render/%,$(OUT)/gen/%.h,$(wildcard daemon/render/*.js daemon/render/*.css))
+
+# ---- the program -----------------------------------------------------------------------------------
 
 .PHONY: all
-all: $(BUILD)/profd ## build build/profd
+all: $(OUT)/profd ## build build/profd
 
-$(BUILD)/profd: $(OBJECTS)
+$(OUT)/profd: $(OBJECTS)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(OPT) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(LIBS)
 
-$(filter $(BUILD)/obj/daemon/collect/%,$(OBJECTS)): | $(SKELETON)
-$(filter $(BUILD)/obj/daemon/render/%,$(OBJECTS)): | $(EMBEDDED)
+$(filter $(OUT)/obj/daemon/collect/%,$(OBJECTS)): | $(SKELETON)
+$(filter $(OUT)/obj/daemon/render/%,$(OBJECTS)): | $(EMBEDDED)
 
-$(BUILD)/obj/%.o: %.c Makefile VERSION
+$(OUT)/obj/%.o: %.c Makefile VERSION
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu17 $(OPT) $(CFLAGS) $(WARN) $(CPPFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) -std=gnu17 $(OPT) $(CFLAGS) $(WARN_C) $(CPPFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
 
 # The kernel side: CO-RE object -> skeleton. BTF comes from our own small header, not from the build host.
 BPF_ARCH := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
-$(BUILD)/gen/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) Makefile
+$(OUT)/gen/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) Makefile
 	$(call say,BPF,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -D__TARGET_ARCH_$(BPF_ARCH) -I. \
-		$(shell pkg-config --cflags libbpf 2>/dev/null) -c -o $@ $<
+	$(Q)$(CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror \
+		-D__TARGET_ARCH_$(BPF_ARCH) -I. $(ASM_INCLUDE) $(PKG_CFLAGS) -c -o $@ $<
 
-$(BUILD)/gen/%.skel.h: $(BUILD)/gen/%.bpf.o
+$(OUT)/gen/%.skel.h: $(OUT)/gen/%.bpf.o
 	$(call say,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
 # Text files that go into the binary, as C arrays without a terminating NUL.
-$(BUILD)/gen/%.h: daemon/render/%
+$(OUT)/gen/%.h: daemon/render/%
 	$(call say,EMBED,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q){ printf 'static const char %s[] = {\n' '$(subst .,_,$(notdir $<))'; od -An -v -tx1 $< | sed 's/ \(..\)/0x\1,/g'; printf '};\n'; } > $@
+	$(Q){ printf 'static const char %s[] = {\n' '$(subst .,_,$(notdir $<))'; \
+		od -An -v -tx1 $< | sed 's/ \(..\)/0x\1,/g'; printf '};\n'; } > $@
 
-.PHONY: unit
+.PHONY: install
+install: all ## install the binary, licences and README below $(DESTDIR)$(PREFIX)
+	install -D -m 755 $(OUT)/profd '$(DESTDIR)$(PREFIX)/bin/profd'
+	install -D -m 644 README.md '$(DESTDIR)$(PREFIX)/share/doc/profd/README.md'
+	install -D -m 644 LICENSE '$(DESTDIR)$(PREFIX)/share/doc/profd/LICENSE'
+	install -D -m 644 bpf/LICENSE '$(DESTDIR)$(PREFIX)/share/doc/profd/LICENSE.bpf'
+
+# ---- tests -----------------------------------------------------------------------------------------
+
+UNITS   := $(patsubst tests/%.c,$(OUT)/tests/%,$(sort $(wildcard tests/unit/*.c)))
+ORACLES := $(patsubst tests/%.c,$(OUT)/tests/%,$(sort $(wildcard tests/oracle/*.c)))
+WEB     := $(patsubst tests/%.c,$(OUT)/tests/%,$(sort $(wildcard tests/web/*.c)))
+TARGETS := $(patsubst tests/%.c,$(OUT)/tests/%,$(filter-out tests/targets/lib%,$(sort $(wildcard tests/targets/*.c)))) \
+           $(patsubst tests/%.cc,$(OUT)/tests/%,$(sort $(wildcard tests/targets/*.cc))) \
+           $(patsubst tests/%.c,$(OUT)/tests/%.so,$(sort $(wildcard tests/targets/lib*.c))) \
+           $(OUT)/tests/targets/stripped
+
+$(filter $(OUT)/obj/tests/%,$(UNITS:$(OUT)/%=$(OUT)/obj/%.o) $(ORACLES:$(OUT)/%=$(OUT)/obj/%.o)): | $(SKELETON) $(EMBEDDED)
+
+.PHONY: unit oracle targets tests
 unit: $(UNITS) ## build the unit tests (build/tests/unit/*)
+oracle: $(ORACLES)
+targets: $(TARGETS) ## build the programs with a known profile (build/tests/targets/*)
+tests: unit oracle targets $(WEB) ## build everything that the tests run
 
-$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBRARY)
+$(UNITS): $(OUT)/tests/unit/%: $(OUT)/obj/tests/unit/%.o $(LIBRARY)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(OPT) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(PKG_LIBS) $(LIBS)
 
-.PHONY: clean
-clean: ## remove build/
-	rm -rf build
+$(ORACLES): $(OUT)/tests/oracle/%: $(OUT)/obj/tests/oracle/%.o $(LIBRARY)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(OPT) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $$(pkg-config --libs libunwind-ptrace) \
+		-lunwind-generic $(PKG_LIBS) $(LIBS)
 
-.PRECIOUS: $(BUILD)/obj/%.o $(BUILD)/gen/%.bpf.o $(BUILD)/gen/%.skel.h
--include $(wildcard $(BUILD)/obj/*/*.d $(BUILD)/obj/*/*/*.d)
+$(WEB): $(OUT)/tests/web/%: $(OUT)/obj/tests/web/%.o $(LIBRARY)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(OPT) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(LIBS)
+
+# Targets: optimised, without frame pointers, and with every call a real call, so that their stacks are known.
+TARGET_FLAGS := -O2 -g -fomit-frame-pointer -fno-optimize-sibling-calls -pthread $(WARN) -D_GNU_SOURCE
+TARGET_HEADERS := $(wildcard tests/targets/*.h)
+
+$(OUT)/tests/targets/lib%.so: tests/targets/lib%.c $(TARGET_HEADERS) Makefile
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 $(TARGET_FLAGS) -fPIC -shared -o $@ $<
+
+$(OUT)/tests/targets/stripped: $(OUT)/tests/targets/native
+	$(call say,STRIP,$@)
+	$(Q)strip -s -o $@ $<
+
+$(OUT)/tests/targets/%: tests/targets/%.c $(TARGET_HEADERS) Makefile
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 $(TARGET_FLAGS) -o $@ $<
+
+$(OUT)/tests/targets/%: tests/targets/%.cc $(TARGET_HEADERS) Makefile
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) -std=gnu++17 $(TARGET_FLAGS) -o $@ $<
+
+# ---- goals that need more than a compiler, each from a clean checkout --------------------------------
+
+jobs = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+
+.PHONY: deps deps-demo deps-check
+deps: ## install what the build needs (Debian packages; only what is missing)
+	@tests/deps build
+deps-demo:
+	@tests/deps build demo
+deps-check: ## install what the tests need beside that
+	@tests/deps build tests
+
+.PHONY: demo
+demo: ## install what is missing, build, and profile a sample web back end into profd-demo.svg
+	@$(MAKE) --no-print-directory deps-demo
+	@$(MAKE) --no-print-directory $(jobs) all
+	@PROFD=$(OUT)/profd tests/demo
+
+.PHONY: check
+check: ## install what is missing, build everything, run all tests
+	@$(MAKE) --no-print-directory deps-check
+	@$(MAKE) --no-print-directory $(jobs) all tests
+	@$(MAKE) --no-print-directory $(jobs) SAN=1 unit
+	@$(MAKE) --no-print-directory check-rooms
+	@BUILD=$(BUILD) tests/run
+
+.PHONY: check-rooms
+check-rooms: ## check that the rooms of the house include only what they may
+	@tests/check-rooms
+
+FORMATTED := $(wildcard bpf/*.[ch] daemon/*.[ch] daemon/*/*.[ch] cli/*.[ch] tests/*/*.[ch] tests/*/*.cc)
+.PHONY: check-format
+check-format: ## check the formatting with clang-format 14
+	@command -v clang-format-14 >/dev/null || { echo 'clang-format-14 is missing: apt-get install clang-format-14' >&2; exit 1; }
+	@clang-format-14 --dry-run -Werror $(FORMATTED)
+
+.PHONY: tidy
+tidy: $(SKELETON) $(EMBEDDED) ## look for mistakes with clang-tidy 14
+	@command -v clang-tidy-14 >/dev/null || { echo 'clang-tidy-14 is missing: apt-get install clang-tidy-14' >&2; exit 1; }
+	$(Q)clang-tidy-14 --quiet $(SOURCES) -- -std=gnu17 $(CPPFLAGS) $(PKG_CFLAGS)
+
+.PHONY: bench bench-overhead
+bench: bench-overhead ## measure what profd costs (as root, about two minutes)
+bench-overhead:
+	@tests/deps build demo
+	@$(MAKE) --no-print-directory $(jobs) all targets
+	@PROFD=$(OUT)/profd TARGETS=$(OUT)/tests/targets tests/bench/overhead.py
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf $(BUILD)
+
+.PHONY: help
+help: ## show this
+	@printf 'make TARGET [V=1] [SAN=1] [PREFIX=%s] [DESTDIR=] [CC=%s]\n\n' '$(PREFIX)' '$(CC)'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r t text; do \
+		printf '  %-14s %s\n' "$$t" "$$text"; done
+
+.PRECIOUS: $(OUT)/obj/%.o $(OUT)/gen/%.bpf.o $(OUT)/gen/%.skel.h
+-include $(wildcard $(OUT)/obj/*/*.d $(OUT)/obj/*/*/*.d)

@@ -46,15 +46,20 @@ enum profd_cfa {
 	PROFD_CFA_REG,         /* reg[cfa_reg] + cfa_off */
 	PROFD_CFA_DEREF,       /* *(reg[cfa_reg] + cfa_off) + cfa_add */
 	PROFD_CFA_PLT,         /* rsp + 8 + ((rip & 15) >= cfa_off ? 8 : 0) */
-	PROFD_CFA_SIGNAL,      /* signal frame: all registers from the ucontext at rsp */
+	PROFD_CFA_SIGNAL,      /* signal frame: all registers from the sigcontext at rsp + cfa_off */
 };
 
 /* How a register of the caller comes about. */
 enum profd_restore {
-	PROFD_RESTORE_SAME,   /* unchanged */
-	PROFD_RESTORE_CFA,    /* *(CFA + off) */
-	PROFD_RESTORE_REG,    /* return address: in register number `off` (innermost frame only) */
-	PROFD_RESTORE_FP,     /* *(rbp + off): the frame pointer of a frame with a realigned stack */
+	PROFD_RESTORE_SAME, /* unchanged */
+	PROFD_RESTORE_CFA,  /* *(CFA + off) */
+	PROFD_RESTORE_REG,  /* in register number `off`, which is known in the innermost frame only */
+	PROFD_RESTORE_FP,   /* *(rbp + off): the frame pointer of a frame with a realigned stack */
+	PROFD_RESTORE_LOST, /* not known: the walk goes on as long as nobody needs it */
+};
+
+enum profd_rule_flags {
+	PROFD_RULE_EXACT = 1, /* the caller was interrupted and did not call: its address is exact */
 };
 
 struct profd_rule {
@@ -66,21 +71,22 @@ struct profd_rule {
 	__s16 cfa_add;
 	__s16 fp_off;
 	__s16 ra_off;
-	__u16 pad;
+	__u16 flags; /* enum profd_rule_flags */
 };
 
 enum profd_mapping_kind {
 	PROFD_MAPPING_TABLE, /* `pages` is valid */
-	PROFD_MAPPING_FP,    /* no table (JIT code): frame pointers */
+	PROFD_MAPPING_FP,    /* a file without a table: frame pointers */
+	PROFD_MAPPING_ANON,  /* memory of no file (JIT code): likewise, but no thread begins in it */
 };
 
 struct profd_mapping {
-	__u64 start, end;   /* process addresses */
-	__u64 bias;         /* process address - bias = the file's virtual address */
-	__u64 vaddr_start;  /* virtual address of the first page of the index; a multiple of 64 KiB */
-	__u32 pages;        /* cell number of the page index */
-	__u32 n_pages;      /* pages in it (n_pages + 1 cells) */
-	__u32 kind;         /* enum profd_mapping_kind */
+	__u64 start, end;  /* process addresses */
+	__u64 bias;        /* process address - bias = the file's virtual address */
+	__u64 vaddr_start; /* virtual address of the first page of the index; a multiple of 64 KiB */
+	__u32 pages;       /* cell number of the page index */
+	__u32 n_pages;     /* pages in it (n_pages + 1 cells) */
+	__u32 kind;        /* enum profd_mapping_kind */
 	__u32 pad;
 };
 
@@ -91,21 +97,81 @@ struct profd_process {
 
 /* ---- the Python side (filled by python/) -------------------------------------------------------- */
 
-/* Kinds of Python frame by `owner` (3.11+: Include/internal/pycore_frame.h). */
+enum profd_python_limits {
+	PROFD_PYTHON_NONE = 0xffff,      /* in an offset: this version has no such field */
+	PROFD_PYTHON_FRAME_BYTES = 128,  /* most of a frame that is read; a power of two */
+	PROFD_PYTHON_CODE_BYTES = 256,   /* most of a code object, likewise */
+	PROFD_PYTHON_IDENT_WORDS = 7,    /* of a code object that tell it from another */
+	PROFD_PYTHON_WINDOW_BYTES = 4096, /* of a thread's frames that are read at once; a power of two */
+	PROFD_PYTHON_CODE_UNIT = 2,      /* bytes of an instruction */
+};
+
+/* Where an interpreter keeps its threads, and the offsets of its structs in bytes (of 8-byte fields multiples of
+ * 8). python/ fills it from its table of versions or from the target's own _Py_DebugOffsets. */
 struct profd_python {
 	__u64 interpreters_head; /* address of the pointer to the first PyInterpreterState */
-	/* Offsets in bytes. */
-	__u16 interp_next, interp_threads_head;
+	__u64 code_type;         /* address of PyCode_Type, the type of every code object; 0: not known */
+	__u64 code_mask;         /* applied to a frame's code pointer (3.14 tags its low bits) */
+	__u16 interp_next, interp_threads; /* threads: first PyThreadState; new ones are put at the head */
 	__u16 tstate_next, tstate_thread_id; /* thread_id: pthread_self() of the thread */
-	__u16 tstate_frame;                  /* pointer to the frame, or to the _PyCFrame that points to it */
-	__u16 cframe_frame;                  /* 0xffff: no _PyCFrame, tstate_frame is direct */
+	__u16 tstate_frame;       /* the current frame, or the _PyCFrame that points to it */
+	__u16 tstate_chunk;       /* datastack_chunk: where the frames of the thread lie, most of them */
+	__u16 cframe_frame;       /* PROFD_PYTHON_NONE: no _PyCFrame, tstate_frame is direct */
+	__u16 cframe_previous;
 	__u16 frame_code, frame_previous, frame_instr, frame_owner;
-	__u16 frame_entry;      /* 3.11: bool is_entry at this offset; 0xffff: boundaries are shim frames */
-	__u16 frame_bytes;      /* how many bytes of a frame to read */
-	__u16 code_bytecode;    /* offset of co_code_adaptive in a code object */
-	__u16 code_ident[4];    /* offsets of 8-byte words hashed into the fingerprint; 0xffff: unused */
-	__u16 shim_owner_min;   /* frames with an owner >= this are shims (3.12: 3); 0xffff: none */
-	__u64 code_mask;        /* applied to the code pointer (3.14 tags its low bits) */
+	__u16 frame_entry;        /* 3.11: bool is_entry; PROFD_PYTHON_NONE: shim frames are the boundaries */
+	__u16 frame_shim_owner;   /* frames with an owner >= this are shims */
+	__u16 frame_bytes;        /* how many bytes of a frame to read */
+	__u16 code_first_line;    /* int */
+	__u16 code_ident;         /* first of PROFD_PYTHON_IDENT_WORDS words, the last is co_linetable */
+	__u16 code_traceable;     /* int, instructions: frames before it have not started; read up to here */
+	__u16 code_bytecode;      /* co_code_adaptive */
+	__u16 pad;
+};
+
+/* Fingerprint of a code object: `ident` as above, its first line, and its length in instructions (ob_size). Never
+ * changed while the object lives, and hardly ever equal for another one at the same address. */
+static inline __u32 profd_python_fingerprint(const __u64 *ident, __u32 first_line, __u64 instructions)
+{
+	__u64 h = instructions << 32 ^ first_line;
+
+	for (int i = 0; i < PROFD_PYTHON_IDENT_WORDS; i++)
+		h = (h ^ ident[i] ^ h >> 29) * 0x9e3779b97f4a7c15ULL;
+	return (__u32)(h >> 32);
+}
+
+/* The thread state that a thread was last seen with; key: pid << 32 | tid. */
+struct profd_python_thread {
+	__u64 tstate;  /* 0: it had none */
+	__u64 interp;  /* first interpreter then, */
+	__u64 head;    /* and its first thread state: what came since stands before it */
+	__u64 time_ns; /* of the last search through all threads */
+};
+
+/* State of a walk over Python frames (python.h), in map memory like that of the native walk. */
+struct profd_python_walk {
+	__u64 fsbase;
+	__u64 interp, tstate; /* where the search for the thread is */
+	__u64 stop;           /* thread state that ends it; 0: none */
+	__u64 idle;           /* a state of the thread that has no frames */
+	__u64 chunk;          /* datastack chunk of the thread */
+	__u64 found;          /* the thread's state */
+	__u64 frame;          /* that comes next */
+	__u64 outer;          /* frame that the first run must lead to */
+	__u64 window_from;    /* address of window[0]; of window_bytes bytes */
+	__u64 unstarted[PROFD_PYTHON_WORDS]; /* a frame before its first instruction */
+	__u64 hash;
+	__u32 window_bytes;
+	__u32 at, n;          /* first word of the frames; frames so far */
+	__u32 run;            /* frames so far in this run of the eval loop */
+	__u8 end;             /* enum profd_end; PROFD_END_NONE: go on */
+	__u8 check;           /* `outer` is to be compared at the end of the run */
+	__u8 has_unstarted;
+	__u8 pad[5];
+	__u64 one[PROFD_PYTHON_FRAME_BYTES / 8]; /* words of a cframe or a list element */
+	__u64 code[PROFD_PYTHON_CODE_BYTES / 8]; /* a code object, from its start */
+	/* Frames from window_from on; its last PROFD_PYTHON_FRAME_BYTES hold a frame from elsewhere. */
+	__u64 window[PROFD_PYTHON_WINDOW_BYTES / 8];
 };
 
 /* ---- records in the ring buffer ----------------------------------------------------------------- */
@@ -134,7 +200,8 @@ enum profd_record_flags {
 };
 
 /* Header of a sample. After it, 64-bit words: n_kernel kernel addresses, n_user user addresses, n_python
- * Python frames of two words: { code object address | entry flag << 63, instruction offset << 32 | fingerprint };
+ * Python frames of two words: { code object address | entry flag << 63, instruction offset in bytes << 32 |
+ * fingerprint };
  * where PROFD_FLAG_DEFERRED is set then PROFD_REGISTERS registers, and `stack_bytes` bytes of the
  * stack from registers[rsp] on. Return addresses are already moved back by one. */
 struct profd_sample_record {
@@ -160,6 +227,37 @@ struct profd_counters {
 	__u64 foreign;  /* threads outside profd's PID namespace: not sampled */
 	__u64 deferred; /* samples handed over with a copy of their stack */
 	__u64 window_ns, window_deferred; /* limits the deferred ones */
+};
+
+/* ---- the place where a sample is put together --------------------------------------------------- */
+
+/* State of a native walk (native.h). It lies in map memory and not on the stack: the verifier knows nothing
+ * about values it reads back from there, so it proves one step of the walk once for all steps. */
+struct profd_native {
+	__u64 ip, sp, fp;           /* of the frame that comes next */
+	__u32 at;                   /* first word of the frames */
+	__u32 n;                    /* frames so far */
+	__u32 mappings, n_mappings; /* slice of the process */
+	__u32 last;                 /* mapping of the frame before */
+	__u8 end;                   /* enum profd_end; PROFD_END_NONE: go on */
+	__u8 exact;                 /* `ip` is the next instruction to run, not a return address */
+	__u8 full;                  /* where registers beyond ip, sp, fp are: enum native_registers */
+	__u8 fp_lost;               /* `fp` is not known */
+	__u8 guessed;               /* `ip` is a guess by frame pointer: the enum profd_end if it proves bad */
+	__u8 by_fp;                 /* a guess proved good */
+	__u8 pad[6];
+	__u64 window[8];                  /* stack words around a return address */
+	__u64 sigcontext[PROFD_REGISTERS]; /* registers as a signal frame keeps them */
+	__u64 registers[PROFD_REGISTERS]; /* of the frame that a signal interrupted, DWARF numbering */
+};
+
+/* One per CPU, as an array indexed by CPU, because a value of a per-CPU map may not exceed 32 KiB. */
+struct profd_scratch {
+	struct profd_sample_record record;
+	__u64 words[PROFD_SCRATCH_WORDS]; /* follows the record directly: both are one piece in the ring */
+	__u64 registers[PROFD_REGISTERS]; /* user registers at the sample */
+	struct profd_native native;
+	struct profd_python_walk python;
 };
 
 #if __STDC_VERSION__ >= 201112L

@@ -36,7 +36,7 @@ ENV_INLINE long env_read_user(void *to, __u32 bytes, __u64 address)
 #define ENV_INLINE   static inline
 #define ENV_NOINLINE static
 
-/* The world of a walk in user space; set `profd_host` before the walk (it is per thread). */
+/* The world of a walk in user space; set `profd_host` (it is per thread; daemon/unwind/host.c) before. */
 struct profd_host {
 	long (*read_user)(void *arg, void *to, uint32_t bytes, uint64_t address); /* 0 or negative */
 	void *arg;
@@ -46,6 +46,10 @@ struct profd_host {
 	uint32_t n_mappings;
 	const struct profd_rule *rules;
 	uint32_t n_rules;
+	const struct profd_process *process; /* slice of `mappings` of the process at hand; NULL: not known */
+	/* Cells from number n_cells on (tables outside `cells`), in pairs; may be NULL. */
+	const uint64_t *(*far_pair)(void *arg, uint32_t pair);
+	void *far_arg;
 };
 extern __thread const struct profd_host *profd_host;
 
@@ -70,7 +74,22 @@ ENV_INLINE const __u64 *env_cell_pair(__u32 pair)
 #ifdef __bpf__
 	return bpf_map_lookup_elem(&cells, &pair);
 #else
-	return pair < profd_host->n_cells / 2 ? &profd_host->cells[pair] : NULL;
+	if (pair < profd_host->n_cells / 2)
+		return (const __u64 *)&profd_host->cells[pair];
+	if (!profd_host->far_pair)
+		return NULL;
+	return (const __u64 *)profd_host->far_pair(profd_host->far_arg, pair);
+#endif
+}
+
+/* The slice of a process, or NULL where its tables are not loaded. */
+ENV_INLINE const struct profd_process *env_process(__u32 pid)
+{
+#ifdef __bpf__
+	return bpf_map_lookup_elem(&processes, &pid);
+#else
+	(void)pid;
+	return profd_host->process;
 #endif
 }
 

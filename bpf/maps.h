@@ -5,14 +5,6 @@
 
 #include "bpf/contract.h"
 
-/* The place where a sample is put together; one per CPU (an array indexed by CPU, because a value of a
- * per-CPU map may not exceed 32 KiB). */
-struct profd_scratch {
-	struct profd_sample_record record;
-	__u64 words[PROFD_SCRATCH_WORDS]; /* follows the record directly: both are one piece in the ring */
-	__u64 registers[PROFD_REGISTERS]; /* user registers at the sample */
-};
-
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -50,6 +42,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct profd_python);
 } pythons SEC(".maps");
+
+/* Which PyThreadState belongs to which thread; re-checked at every use (python.h). */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, struct profd_python_thread);
+} python_threads SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

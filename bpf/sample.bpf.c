@@ -61,8 +61,9 @@ static __always_inline bool identify(struct profd_sample_record *r, struct task_
 }
 
 /* User registers in DWARF numbering: those of the interrupted instruction, or, inside the kernel, those at
- * its entry. */
-static __always_inline void registers_at_interrupt(__u64 *to, const struct profd_perf_context *c)
+ * its entry. (volatile: the verifier wants each load to start at the context itself, so the compiler must not
+ * make one piece of code of these two.) */
+static __always_inline void registers_at_interrupt(__u64 *to, const volatile struct profd_perf_context *c)
 {
 	to[0] = c->ax, to[1] = c->dx, to[2] = c->cx, to[3] = c->bx, to[4] = c->si, to[5] = c->di;
 	to[6] = c->bp, to[7] = c->sp, to[8] = c->r8, to[9] = c->r9, to[10] = c->r10, to[11] = c->r11;

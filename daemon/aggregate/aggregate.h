@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Samples -> a tree of locations with weights -> a profile with names.
  *
- *    native frames ---+
- *                     +-- merge_stack --> one stack --> aggregate_add --> tree
- *    Python frames ---+                                                    |
- *                                             names, asked once per location +--> aggregate_profile
+ *    sample -- stacker_build --> native locations --+
+ *                                                   +-- merge_stack --> stack -- aggregate_add --> tree
+ *                                Python locations --+                                              |
+ *                        location_name, asked once per location ---------------- aggregate_profile --+--> profile
  */
 #ifndef PROFD_AGGREGATE_AGGREGATE_H
 #define PROFD_AGGREGATE_AGGREGATE_H
@@ -58,5 +58,42 @@ typedef bool aggregate_name_fn(
  * caller's. NULL on failure. */
 struct profile *aggregate_profile(
 	const struct aggregate *a, aggregate_name_fn *name, void *arg, struct err *err);
+
+/* ---- samples to stacks, locations to names -------------------------------------------------------- */
+
+struct process;
+struct process_table;
+struct python;
+struct symbolizer;
+
+struct stack_options {
+	bool process_root, thread_root; /* a frame at the root that keeps processes, or threads, apart */
+};
+
+struct stacker;
+
+struct stacker *stacker_new(struct python *python, const struct stack_options *options, struct err *err);
+void stacker_free(struct stacker *st);
+
+struct stack {
+	const struct location *locations; /* root first; the stacker's, until the next build */
+	size_t n;
+	bool matched; /* the Python frames took the places of the eval-loop frames one to one */
+};
+
+/* The whole stack of a sample. `p` is its process as it was at that time, or NULL where nothing is known of it:
+ * then only kernel frames have a place. */
+void stacker_build(struct stacker *st, const struct process *p, const struct sample *s, struct stack *out);
+
+/* What naming asks; `arg` of location_name. */
+struct namer {
+	const struct process_table *processes;
+	const struct python *python;
+	struct symbolizer *symbols;
+	const struct stacker *stacker; /* knows the threads' names */
+};
+
+/* The aggregate_name_fn of real profiles. */
+bool location_name(void *arg, const struct location *location, struct intern *strings, struct frame *out);
 
 #endif

@@ -52,18 +52,19 @@ static void put_rest(struct cursor *c)
 		put(c, &c->in->python[c->python++]);
 }
 
-/* Native frames with runs in the place of eval loops; the `bare` leaf-most eval loops have no run yet. */
+/* Native frames with runs in the place of eval loops; the `bare` innermost eval loops have no run (yet), and
+ * those behind the last run have none that is known. */
 static void put_native(struct cursor *c, size_t bare)
 {
 	const struct merge_input *in = c->in;
 
 	for (size_t i = 0; i < in->n_native; i++) {
-		if (!in->is_eval[i])
-			put(c, &in->native[i]);
-		else if (bare)
-			bare--, put(c, &in->native[i]);
-		else
+		if (in->is_eval[i] && !bare && c->python < in->n_python) {
 			put_run(c);
+			continue;
+		}
+		put(c, &in->native[i]);
+		bare -= in->is_eval[i] && bare;
 	}
 }
 

@@ -92,6 +92,24 @@ struct image *process_image(const struct process_table *t, uint32_t number);
 /* Thread IDs of a process now, in ascending order; `*tids` is the caller's to free. */
 int process_threads(uint32_t pid, uint32_t **tids, size_t *n);
 
+/* Whether any thread of the process still runs (a zombie's do not). */
+bool process_is_alive(uint32_t pid);
+
+/* The process that a thread ID belongs to (itself for a process's own); 0: there is none. */
+uint32_t process_leader(uint32_t tid);
+
+struct process_usage {
+	uint32_t pid, parent;
+	uint64_t cpu_ticks; /* user and system time so far, in clock ticks (sysconf(_SC_CLK_TCK)) */
+	char state;         /* as in /proc/PID/stat: 'R', 'S', 'Z', ... */
+	char comm[16];
+};
+bool process_usage_read(uint32_t pid, struct process_usage *out); /* false: no such process */
+
+/* Children, their children and so on, as they are now; `*list` is the caller's to free. -ESRCH: no such
+ * process. */
+int process_descendants(uint32_t pid, struct process_usage **list, size_t *n);
+
 /* Reads memory of a process: as many bytes as could be read from the start (short at an unreadable page),
  * or negative errno. */
 ssize_t process_read(uint32_t pid, uint64_t address, void *data, size_t bytes);

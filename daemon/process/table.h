@@ -17,9 +17,6 @@ void process_clear(struct process_table *t, struct process *p);
 /* Adds one mapping, in place of what it overlaps. */
 int process_map(struct process_table *t, struct process *p, const struct maps_line *line);
 
-/* Whether any thread of the process still runs. */
-bool process_is_alive(uint32_t pid);
-
 /* Every known process, in no order. */
 struct process *process_next(const struct process_table *t, size_t *at);
 

@@ -101,9 +101,12 @@ static int rings_open(struct process_watch *w, struct err *err)
 		w->n_rings++;
 		if (!rc && epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, ring->fd, &ev) < 0)
 			rc = -errno;
+		if (rc == -EACCES || rc == -EPERM)
+			return err_set(err, rc,
+				"perf events are not permitted here; run as root, or give profd the capabilities CAP_PERFMON "
+				"and CAP_BPF");
 		if (rc < 0)
-			return err_set(err, rc, "cannot watch processes (perf event on CPU %d): %s%s", cpu,
-				strerror(-rc), rc == -EACCES || rc == -EPERM ? "; run as root or with CAP_PERFMON" : "");
+			return err_set(err, rc, "cannot watch processes (perf event on CPU %d): %s", cpu, strerror(-rc));
 	}
 	return 0;
 }

@@ -3,6 +3,7 @@
 
 #include <libiberty/demangle.h>
 #include <setjmp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,6 +89,7 @@ static size_t demangle_by(demangle_function *demangle, const char *raw, char *ou
 
 /* libiberty refuses names above half of its recursion limit, 1024 bytes, which deep templates exceed. Their
  * leading scopes are easy to read: _ZN5boost6spirit2qiI... -> boost::spirit::qi<...> */
+#define UNNAMED "(anonymous namespace)"
 static size_t demangle_scopes(const char *raw, char *out)
 {
 	const char *p = raw + 2; /* behind _Z */
@@ -101,18 +103,16 @@ static size_t demangle_scopes(const char *raw, char *out)
 		p += 2;
 	}
 	while (*p >= '1' && *p <= '9') {
-		char *end;
-		unsigned long n = strtoul(p, &end, 10);
+		char *name;
+		unsigned long n = strtoul(p, &name, 10);
+		bool unnamed;
 
-		if (n > strnlen(end, RAW_NAME_MAX) || len + n + 8 > SYMBOL_NAME_MAX)
+		if (n > strnlen(name, RAW_NAME_MAX) || len + n + sizeof(UNNAMED) + 8 > SYMBOL_NAME_MAX)
 			break;
-		if (len) {
-			memcpy(out + len, "::", 2);
-			len += 2;
-		}
-		memcpy(out + len, end, n);
-		len += n;
-		p = end + n;
+		p = name + n;
+		unnamed = n == 12 && !memcmp(name, "_GLOBAL__N_1", 12);
+		len += (size_t)sprintf(out + len, "%s%.*s", len ? "::" : "",
+			unnamed ? (int)sizeof(UNNAMED) - 1 : (int)n, unnamed ? UNNAMED : name);
 	}
 	if (!len || *p != 'I')
 		return 0;
@@ -129,7 +129,7 @@ void name_demangle(const char *raw, char *out)
 			len = demangle_by(rust_demangle_callback, raw, out);
 		if (!len && raw[0] == '_' && raw[1] == 'Z') {
 			len = demangle_by(cplus_demangle_v3_callback, raw, out);
-			if (!len)
+			if (!len && raw_len > DEMANGLE_RECURSION_LIMIT / 2)
 				len = demangle_scopes(raw, out);
 		}
 	}

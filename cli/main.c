@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <locale.h>
+
+#include "cli/command.h"
+
+static const struct cli_command *const commands[] = {
+	&record_command,
+	NULL,
+};
+
+int main(int argc, char **argv)
+{
+	setlocale(LC_CTYPE, ""); /* how wide names are, and whether the terminal takes UTF-8 */
+	return cli_run(commands, argc, argv);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Inside aggregate/: what stack.c remembers and name.c reads. */
+#ifndef PROFD_AGGREGATE_STACKER_H
+#define PROFD_AGGREGATE_STACKER_H
+
+#include "aggregate/aggregate.h"
+#include "base/map.h"
+
+/* Addresses of NOTE locations beside enum walk_end of the native walk. */
+enum { NOTE_PYTHON = 0x100, NOTE_PYTHON_GONE = 0x200 };
+
+struct thread_name {
+	char text[16];
+};
+
+struct stacker {
+	struct python *python;
+	struct stack_options options;
+	struct map *thread_names; /* tid -> struct thread_name, as last seen */
+	/* Scratch of one build. */
+	struct location *native, *python_frames, *merged, *stack;
+	bool *is_eval, *entry;
+};
+
+#endif

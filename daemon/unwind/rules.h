@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Unwind rules, each kept once for all images: files have many rows but few distinct rules. */
+#ifndef PROFD_UNWIND_RULES_H
+#define PROFD_UNWIND_RULES_H
+
+#include <stdint.h>
+
+#include "bpf/contract.h"
+
+/* Numbers that every set of rules begins with. */
+enum rule_number { RULE_NONE, RULE_UNSUPPORTED, RULE_END, RULE_FIRST };
+
+struct rules;
+
+struct rules *rules_new(void); /* NULL: out of memory */
+void rules_free(struct rules *r);
+
+/* The number of the rule, added where it is new. RULE_UNSUPPORTED where there is no room for it. */
+uint16_t rules_add(struct rules *r, const struct profd_rule *rule);
+
+const struct profd_rule *rules_all(const struct rules *r, uint32_t *n);
+
+/* From now on every rule also stands at its number in `to` [n]. -ENOSPC: too small. */
+int rules_mirror(struct rules *r, struct profd_rule *to, uint32_t n);
+
+#endif
