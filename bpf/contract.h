@@ -99,8 +99,9 @@ struct profd_process {
 
 enum profd_python_limits {
 	PROFD_PYTHON_NONE = 0xffff,      /* in an offset: this version has no such field */
-	PROFD_PYTHON_FRAME_BYTES = 128,  /* most of a frame that is read; a power of two */
-	PROFD_PYTHON_CODE_BYTES = 256,   /* most of a code object, likewise */
+	PROFD_PYTHON_STATE_BYTES = 256,  /* most of a thread state that is read, less one; powers of two */
+	PROFD_PYTHON_FRAME_BYTES = 128,  /* of a frame, likewise */
+	PROFD_PYTHON_CODE_BYTES = 256,   /* of a code object, likewise */
 	PROFD_PYTHON_IDENT_WORDS = 7,    /* of a code object that tell it from another */
 	PROFD_PYTHON_WINDOW_BYTES = 4096, /* of a thread's frames that are read at once; a power of two */
 	PROFD_PYTHON_CODE_UNIT = 2,      /* bytes of an instruction */
@@ -116,8 +117,8 @@ struct profd_python {
 	__u16 tstate_next, tstate_thread_id; /* thread_id: pthread_self() of the thread */
 	__u16 tstate_frame;       /* the current frame, or the _PyCFrame that points to it */
 	__u16 tstate_chunk;       /* datastack_chunk: where the frames of the thread lie, most of them */
-	__u16 cframe_frame;       /* PROFD_PYTHON_NONE: no _PyCFrame, tstate_frame is direct */
-	__u16 cframe_previous;
+	__u16 tstate_from, tstate_bytes; /* the part of a thread state that holds the three above */
+	__u16 cframe_frame;       /* `previous` follows; PROFD_PYTHON_NONE: no _PyCFrame, tstate_frame is direct */
 	__u16 frame_code, frame_previous, frame_instr, frame_owner;
 	__u16 frame_entry;        /* 3.11: bool is_entry; PROFD_PYTHON_NONE: shim frames are the boundaries */
 	__u16 frame_shim_owner;   /* frames with an owner >= this are shims */
@@ -126,7 +127,6 @@ struct profd_python {
 	__u16 code_ident;         /* first of PROFD_PYTHON_IDENT_WORDS words, the last is co_linetable */
 	__u16 code_traceable;     /* int, instructions: frames before it have not started; read up to here */
 	__u16 code_bytecode;      /* co_code_adaptive */
-	__u16 pad;
 };
 
 /* Fingerprint of a code object: `ident` as above, its first line, and its length in instructions (ob_size). Never
@@ -153,22 +153,23 @@ struct profd_python_walk {
 	__u64 fsbase;
 	__u64 interp, tstate; /* where the search for the thread is */
 	__u64 stop;           /* thread state that ends it; 0: none */
-	__u64 idle;           /* a state of the thread that has no frames */
-	__u64 chunk;          /* datastack chunk of the thread */
-	__u64 found;          /* the thread's state */
-	__u64 frame;          /* that comes next */
-	__u64 outer;          /* frame that the first run must lead to */
-	__u64 window_from;    /* address of window[0]; of window_bytes bytes */
-	__u64 unstarted[PROFD_PYTHON_WORDS]; /* a frame before its first instruction */
-	__u64 hash;
-	__u32 window_bytes;
+	__u64 found;          /* the thread's state; 0: none */
+	__u64 chunk;          /* its datastack chunk; 0: not to be used */
+	__u64 frame;          /* that comes next; 0: none */
+	__u64 outer;          /* frame that the first run must lead to, where `check` is set */
+	__u64 code_at;        /* address of the code object in `code`; 0: none */
+	__u64 window_from;    /* address of window[0] */
+	__u32 window_bytes;   /* valid from there on */
+	__u32 fingerprint;    /* of the code object in `code` */
 	__u32 at, n;          /* first word of the frames; frames so far */
 	__u32 run;            /* frames so far in this run of the eval loop */
 	__u8 end;             /* enum profd_end; PROFD_END_NONE: go on */
-	__u8 check;           /* `outer` is to be compared at the end of the run */
+	__u8 check;
 	__u8 has_unstarted;
-	__u8 pad[5];
-	__u64 one[PROFD_PYTHON_FRAME_BYTES / 8]; /* words of a cframe or a list element */
+	__u8 pad;
+	__u64 unstarted[PROFD_PYTHON_WORDS]; /* the last frame of the run that was before its first instruction */
+	__u64 cframe[2];
+	__u64 state[PROFD_PYTHON_STATE_BYTES / 8];
 	__u64 code[PROFD_PYTHON_CODE_BYTES / 8]; /* a code object, from its start */
 	/* Frames from window_from on; its last PROFD_PYTHON_FRAME_BYTES hold a frame from elsewhere. */
 	__u64 window[PROFD_PYTHON_WINDOW_BYTES / 8];

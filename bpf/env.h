@@ -50,6 +50,7 @@ struct profd_host {
 	/* Cells from number n_cells on (tables outside `cells`), in pairs; may be NULL. */
 	const uint64_t *(*far_pair)(void *arg, uint32_t pair);
 	void *far_arg;
+	struct profd_python_thread *python_thread; /* see env_python_thread; zeroed before the first walk; may be NULL */
 };
 extern __thread const struct profd_host *profd_host;
 
@@ -108,6 +109,30 @@ ENV_INLINE const struct profd_rule *env_rule(__u32 i)
 	return bpf_map_lookup_elem(&rules, &i);
 #else
 	return i < profd_host->n_rules ? &profd_host->rules[i] : NULL;
+#endif
+}
+
+/* The Python thread state that the thread was last seen with; NULL: not known. The next two go by `key` =
+ * pid << 32 | tid; in user space there is room for the one thread that is walked. */
+ENV_INLINE struct profd_python_thread *env_python_thread(__u64 key)
+{
+#ifdef __bpf__
+	return bpf_map_lookup_elem(&python_threads, &key);
+#else
+	(void)key;
+	return profd_host->python_thread && profd_host->python_thread->time_ns ? profd_host->python_thread
+									       : NULL;
+#endif
+}
+
+ENV_INLINE void env_python_thread_set(__u64 key, const struct profd_python_thread *thread)
+{
+#ifdef __bpf__
+	bpf_map_update_elem(&python_threads, &key, thread, BPF_ANY);
+#else
+	(void)key;
+	if (profd_host->python_thread)
+		*profd_host->python_thread = *thread;
 #endif
 }
 

@@ -28,33 +28,28 @@
 enum python_limits {
 	PYTHON_MAX_STATES = 4096,     /* thread states and interpreters in a search */
 	PYTHON_MAX_NEW_STATES = 64,   /* in a search among those that came since the last one */
-	PYTHON_SEARCH_NS = 100000000, /* at most one full search per thread in so long */
-	PYTHON_OWNER_GENERATOR = 1,   /* FRAME_OWNED_BY_GENERATOR, 3.11 - 3.14 */
-	PYTHON_CODE_FROM = 8,         /* ob_type: the first field of a code object that matters */
-	PYTHON_CODE_SIZE = 16,        /* ob_size: instructions of the code object */
-	PYTHON_MAX_INSTRUCTIONS = 1 << 28,
+	PYTHON_SEARCH_NS = 100000000, /* at most one search through all of them per thread in so long */
+	PYTHON_MAX_STEPS = 3 * PROFD_MAX_PYTHON_FRAMES, /* shims and frames that have not started are not shown */
+	PYTHON_OWNER_GENERATOR = 1,   /* FRAME_OWNED_BY_GENERATOR, 3.11 - 3.14: pycore_frame.h */
+	PYTHON_OB_TYPE = 8,           /* Include/object.h, builds with a GIL */
+	PYTHON_OB_SIZE = 16,          /* of a code object: its length in instructions */
 	PYTHON_FRAME_WORDS = PROFD_PYTHON_FRAME_BYTES / 8,
-	PYTHON_CODE_WORDS = PROFD_PYTHON_CODE_BYTES / 8,
 	PYTHON_WINDOW_WORDS = PROFD_PYTHON_WINDOW_BYTES / 8,
-	PYTHON_SINGLE_AT = PYTHON_WINDOW_WORDS - PYTHON_FRAME_WORDS, /* word of the window for a lone frame */
+	PYTHON_SINGLE_AT = PYTHON_WINDOW_WORDS - PYTHON_FRAME_WORDS, /* place of a frame from elsewhere */
+	PYTHON_WINDOW_MAX = PYTHON_SINGLE_AT * 8, /* bytes of the others */
 	PYTHON_CHUNK_MAX = 1 << 20,   /* a frame farther above its chunk's start is not in that chunk */
-	PYTHON_CHUNK_DATA = 24,       /* _PyStackChunk.data, 3.11 - 3.14: Include/internal/pycore_pystate.h */
 };
 
-#define PYTHON_ENTRY_FLAG (1ULL << 63)
-#define PYTHON_ADDRESS_MASK ((1ULL << 56) - 1)
+#define PYTHON_ENTRY_FLAG    (1ULL << 63)
+#define PYTHON_ADDRESS_LIMIT (1ULL << 56)
 
 struct python_context {
 	struct profd_scratch *s;
 	const struct profd_python *py;
+	__u32 steps; /* of the search */
 };
 
-ENV_INLINE __u64 python_word(const __u64 *words, __u32 mask, __u32 offset)
-{
-	return words[(offset >> 3) & mask];
-}
-
-/* A pointer of the target; 0 where it cannot be read. */
+/* A pointer of the target. */
 ENV_INLINE int python_pointer(__u64 address, __u64 *value)
 {
 	return env_read_user(value, sizeof(*value), address) ? -1 : 0;
@@ -62,23 +57,343 @@ ENV_INLINE int python_pointer(__u64 address, __u64 *value)
 
 /* ---- the thread state -------------------------------------------------------------------------- */
 
-/* The frame that a thread state is in now; where there are _PyCFrames also the frame that the outer one is in,
- * to check the first run against. */
-ENV_INLINE int python_current_frame(
-	struct profd_python_walk *w, const struct profd_python *py, __u64 tstate, __u64 *frame)
+ENV_INLINE __u64 python_state_word(
+	const struct profd_python_walk *w, const struct profd_python *py, __u16 offset)
 {
-	__u64 cframe, previous;
+	return w->state[((__u16)(offset - py->tstate_from) >> 3) & (PROFD_PYTHON_STATE_BYTES / 8 - 1)];
+}
+
+/* Whether `tstate` is a state of this thread, and which frame it is in (0: none).
+ *
+ * 3.11 and 3.12 enter an eval loop by pointing tstate->cframe to a _PyCFrame on the C stack before its
+ * contents are written, a dozen instructions long. So the frames of the first run are taken on trial: where they do not
+ * lead to the frame that the outer _PyCFrame is in, they are dropped and the walk begins there. */
+ENV_INLINE int python_state_read(
+	struct profd_python_walk *w, const struct profd_python *py, __u64 tstate)
+{
+	__u32 bytes = py->tstate_bytes & (PROFD_PYTHON_STATE_BYTES - 1);
+	__u64 cframe;
 
 	w->check = 0;
-	if (python_pointer(tstate + py->tstate_frame, frame))
+	if (env_read_user(w->state, bytes, tstate + py->tstate_from) ||
+		python_state_word(w, py, py->tstate_thread_id) != w->fsbase)
 		return -1;
+	w->chunk = python_state_word(w, py, py->tstate_chunk);
+	w->frame = python_state_word(w, py, py->tstate_frame);
 	if (py->cframe_frame == PROFD_PYTHON_NONE)
 		return 0;
-	cframe = *frame;
-	if (python_pointer(cframe + py->cframe_frame, frame) ||
-		python_pointer(cframe + py->cframe_previous, &previous))
+	cframe = w->frame;
+	w->frame = 0;
+	if (env_read_user(w->cframe, sizeof(w->cframe), cframe + py->cframe_frame))
 		return -1;
-	if (previous && !python_pointer(previous + py->cframe_frame, &w->outer))
+	w->frame = w->cframe[0];
+	if (w->cframe[1] > cframe && !python_pointer(w->cframe[1] + py->cframe_frame, &w->outer))
 		w->check = 1;
 	return 0;
 }
+
+/* One thread state, or the end of an interpreter's list. A thread may have states in several interpreters: the
+ * first one with frames counts (newest interpreter first), or one without. */
+static long python_search_step(__u32 i, void *data)
+{
+	struct python_context *c = data;
+	struct profd_python_walk *w = &c->s->python;
+	const struct profd_python *py = c->py;
+	__u64 id;
+
+	(void)i;
+	if (!w->tstate) {
+		if (w->stop || python_pointer(w->interp + py->interp_next, &w->interp) || !w->interp)
+			return 1;
+		return python_pointer(w->interp + py->interp_threads, &w->tstate) ? 1 : 0;
+	}
+	if (w->tstate == w->stop || python_pointer(w->tstate + py->tstate_thread_id, &id))
+		return 1;
+	if (id == w->fsbase && !python_state_read(w, py, w->tstate)) {
+		w->found = w->tstate;
+		if (w->frame)
+			return 1;
+	}
+	return python_pointer(w->tstate + py->tstate_next, &w->tstate) ? 1 : 0;
+}
+
+/* Sets w->found, and w->frame and its kin where there is one.
+ *
+ * What was found is remembered and only checked at the next sample. A thread without a state (or whose state has no
+ * frames: it may have got another one) is looked for again as soon as the list has a new head, among the
+ * new states only, and from time to time among all. */
+ENV_INLINE int python_find(struct python_context *c, __u64 interp)
+{
+	struct profd_python_walk *w = &c->s->python;
+	struct profd_python_thread now = {.interp = interp, .time_ns = c->s->record.time_ns};
+	__u64 key = (__u64)c->s->record.pid << 32 | c->s->record.tid;
+	struct profd_python_thread *last = env_python_thread(key);
+
+	w->found = 0;
+	if (last && last->interp == interp && last->tstate && !python_state_read(w, c->py, last->tstate)) {
+		w->found = last->tstate;
+		if (w->frame)
+			return 0;
+	}
+	if (python_pointer(interp + c->py->interp_threads, &now.head))
+		return -1;
+	w->stop = 0;
+	c->steps = PYTHON_MAX_STATES;
+	if (last && last->interp == interp && now.time_ns - last->time_ns < PYTHON_SEARCH_NS) {
+		if (last->head == now.head)
+			return 0;
+		w->stop = last->head;
+		c->steps = PYTHON_MAX_NEW_STATES;
+		now.time_ns = last->time_ns;
+	}
+	w->interp = interp;
+	w->tstate = now.head;
+	env_loop(c->steps, python_search_step, c);
+	now.tstate = w->found;
+	env_python_thread_set(key, &now);
+	return 0;
+}
+
+/* ---- frames ------------------------------------------------------------------------------------ */
+
+/* Throws away what came so far and goes on with the outer eval loop. */
+ENV_INLINE void python_restart(struct profd_python_walk *w)
+{
+	w->check = 0;
+	w->n = w->run = 0;
+	w->has_unstarted = 0;
+	w->frame = w->outer;
+}
+
+/* Returns 1: the walk is over, unless it was on trial. */
+ENV_INLINE long python_stop(struct profd_python_walk *w, __u32 end)
+{
+	if (w->check) {
+		python_restart(w);
+		return 0;
+	}
+	w->end = end;
+	return 1;
+}
+
+/* Brings a frame into the window, and sets the word where it begins there. */
+ENV_INLINE int python_fetch(
+	struct profd_python_walk *w, const struct profd_python *py, __u64 frame, __u32 *word)
+{
+	__u64 offset = frame - w->window_from, depth = frame - w->chunk;
+	__u32 frame_bytes = py->frame_bytes & (PROFD_PYTHON_FRAME_BYTES - 1), bytes;
+
+	if (offset < w->window_bytes && offset + frame_bytes <= w->window_bytes) {
+		*word = (__u32)offset >> 3;
+		return 0;
+	}
+	if (w->chunk && depth < PYTHON_CHUNK_MAX) {
+		bytes = (__u32)depth + frame_bytes;
+		if (bytes > PYTHON_WINDOW_MAX)
+			bytes = PYTHON_WINDOW_MAX;
+		bytes &= PROFD_PYTHON_WINDOW_BYTES - 1; /* for the verifier */
+		w->window_from = frame + frame_bytes - bytes;
+		w->window_bytes = bytes;
+		*word = (bytes - frame_bytes) >> 3;
+		if (!env_read_user(w->window, bytes, w->window_from))
+			return 0;
+		w->window_bytes = 0;
+		w->chunk = 0; /* partly paged out: single frames from here on */
+	}
+	*word = PYTHON_SINGLE_AT;
+	return env_read_user(&w->window[PYTHON_SINGLE_AT], frame_bytes, frame) ? -1 : 0;
+}
+
+ENV_INLINE __u64 python_frame_word(const struct profd_python_walk *w, __u32 word, __u16 offset)
+{
+	return w->window[(word + (offset >> 3)) & (PYTHON_WINDOW_WORDS - 1)];
+}
+
+ENV_INLINE __u32 python_frame_byte(const struct profd_python_walk *w, __u32 word, __u16 offset)
+{
+	return (__u32)(python_frame_word(w, word, offset) >> ((offset & 7) * 8)) & 0xff;
+}
+
+ENV_INLINE __u32 python_code_int(const struct profd_python_walk *w, __u16 offset)
+{
+	return (__u32)(w->code[(offset >> 3) & (PROFD_PYTHON_CODE_BYTES / 8 - 1)] >> ((offset & 4) * 8));
+}
+
+/* Brings a code object into w->code. PROFD_END_NONE, or why not. */
+ENV_INLINE __u32 python_code(struct profd_python_walk *w, const struct profd_python *py, __u64 code)
+{
+	if (w->code_at == code)
+		return PROFD_END_NONE;
+	w->code_at = 0;
+	if (env_read_user(w->code, (py->code_traceable + 4) & (PROFD_PYTHON_CODE_BYTES - 1), code))
+		return PROFD_END_UNREADABLE;
+	if (py->code_type && w->code[PYTHON_OB_TYPE / 8] != py->code_type)
+		return PROFD_END_BAD_FRAME;
+	w->fingerprint = profd_python_fingerprint(&w->code[(py->code_ident >> 3) & 15],
+		python_code_int(w, py->code_first_line), w->code[PYTHON_OB_SIZE / 8]);
+	w->code_at = code;
+	return PROFD_END_NONE;
+}
+
+ENV_INLINE int python_emit(struct profd_scratch *s, __u64 code, __u64 where)
+{
+	struct profd_python_walk *w = &s->python;
+	__u32 to = w->at + w->n * PROFD_PYTHON_WORDS;
+
+	if (w->n >= PROFD_MAX_PYTHON_FRAMES || to > PROFD_SCRATCH_WORDS - PROFD_PYTHON_WORDS)
+		return -1;
+	s->words[to] = code;
+	s->words[to + 1] = where;
+	w->n++;
+	w->run++;
+	return 0;
+}
+
+/* The end of a run: its outermost frame gets the flag. */
+ENV_INLINE int python_close_run(struct profd_scratch *s)
+{
+	struct profd_python_walk *w = &s->python;
+	__u32 last;
+
+	if (!w->run && w->has_unstarted && python_emit(s, w->unstarted[0], w->unstarted[1]))
+		return -1;
+	last = w->at + (w->n - 1) * PROFD_PYTHON_WORDS;
+	if (w->run && last < PROFD_SCRATCH_WORDS)
+		s->words[last] |= PYTHON_ENTRY_FLAG;
+	w->run = 0;
+	w->has_unstarted = 0;
+	return 0;
+}
+
+/* The eval loop that ran the frames so far was entered from `previous`. */
+ENV_INLINE long python_boundary(struct profd_scratch *s, __u64 previous)
+{
+	struct profd_python_walk *w = &s->python;
+
+	if (w->check && previous != w->outer) {
+		python_restart(w);
+		return 0;
+	}
+	w->check = 0;
+	if (python_close_run(s))
+		return python_stop(w, PROFD_END_TRUNCATED);
+	w->frame = previous;
+	return 0;
+}
+
+/* Emits the frame at `word` of the window. PROFD_END_NONE, or why not. */
+ENV_INLINE __u32 python_frame(
+	struct profd_scratch *s, const struct profd_python *py, __u32 word, __u32 owner)
+{
+	struct profd_python_walk *w = &s->python;
+	__u64 code = python_frame_word(w, word, py->frame_code) & py->code_mask;
+	__u64 offset = python_frame_word(w, word, py->frame_instr) - (code + py->code_bytecode);
+	__u32 end;
+
+	if (!code || code & 7 || code >= PYTHON_ADDRESS_LIMIT)
+		return PROFD_END_BAD_FRAME;
+	end = python_code(w, py, code);
+	if (end)
+		return end;
+	if (owner != PYTHON_OWNER_GENERATOR &&
+		(__s64)offset < (__s64)python_code_int(w, py->code_traceable) * PROFD_PYTHON_CODE_UNIT) {
+		w->unstarted[0] = code;
+		w->unstarted[1] = w->fingerprint;
+		w->has_unstarted = 1;
+		return PROFD_END_NONE;
+	}
+	if (offset >> 32 || offset / PROFD_PYTHON_CODE_UNIT >= w->code[PYTHON_OB_SIZE / 8])
+		return PROFD_END_BAD_FRAME;
+	return python_emit(s, code, offset << 32 | w->fingerprint) ? PROFD_END_TRUNCATED : PROFD_END_NONE;
+}
+
+static long python_step(__u32 i, void *data)
+{
+	struct python_context *c = data;
+	struct profd_scratch *s = c->s;
+	const struct profd_python *py = c->py;
+	struct profd_python_walk *w = &s->python;
+	__u64 frame = w->frame, previous;
+	__u32 word, owner, end;
+
+	(void)i;
+	if (!frame) {
+		end = python_close_run(s) ? PROFD_END_TRUNCATED : PROFD_END_COMPLETE;
+		w->end = end;
+		return 1;
+	}
+	if (frame & 7 || frame >= PYTHON_ADDRESS_LIMIT)
+		return python_stop(w, PROFD_END_BAD_FRAME);
+	if (python_fetch(w, py, frame, &word))
+		return python_stop(w, PROFD_END_UNREADABLE);
+	previous = python_frame_word(w, word, py->frame_previous);
+	owner = python_frame_byte(w, word, py->frame_owner);
+	if (previous == frame)
+		return python_stop(w, PROFD_END_STUCK);
+	if (owner >= py->frame_shim_owner)
+		return python_boundary(s, previous);
+	end = python_frame(s, py, word, owner);
+	if (end)
+		return python_stop(w, end);
+	if (py->frame_entry != PROFD_PYTHON_NONE && python_frame_byte(w, word, py->frame_entry))
+		return python_boundary(s, previous);
+	w->frame = previous;
+	return 0;
+}
+
+/* ---- all of it --------------------------------------------------------------------------------- */
+
+/* A number for the chain of code objects, whatever the instructions. */
+struct python_hash_context {
+	struct profd_scratch *s;
+	__u64 hash;
+};
+
+static long python_hash_step(__u32 i, void *data)
+{
+	struct python_hash_context *c = data;
+	__u32 from = c->s->python.at + i * PROFD_PYTHON_WORDS;
+	__u64 h = c->hash;
+
+	if (from > PROFD_SCRATCH_WORDS - PROFD_PYTHON_WORDS)
+		return 1;
+	h = (h ^ c->s->words[from] ^ (c->s->words[from + 1] << 32)) * 0x9e3779b97f4a7c15ULL;
+	c->hash = h ^ h >> 29;
+	return 0;
+}
+
+ENV_INLINE void python_done(struct profd_scratch *s, __u32 end)
+{
+	s->record.n_python = (__u16)s->python.n;
+	s->record.python_end = (__u8)end;
+}
+
+ENV_NOINLINE int python_walk(
+	struct profd_scratch *s, __u32 at, const struct profd_python *py, __u64 fsbase)
+{
+	struct python_context c = {.s = s, .py = py};
+	struct python_hash_context hash = {.s = s, .hash = s->record.pid};
+	struct profd_python_walk *w = &s->python;
+	__u64 interp;
+
+	w->fsbase = fsbase;
+	w->at = at;
+	w->n = w->run = w->window_bytes = 0;
+	w->end = w->has_unstarted = 0;
+	w->code_at = w->window_from = 0;
+	if (python_pointer(py->interpreters_head, &interp)) {
+		python_done(s, PROFD_END_UNREADABLE);
+		return 0;
+	}
+	if (!interp || python_find(&c, interp) || !w->found) {
+		python_done(s, PROFD_END_NO_THREAD);
+		return 0;
+	}
+	env_loop(PYTHON_MAX_STEPS, python_step, &c);
+	env_loop(w->n, python_hash_step, &hash);
+	s->record.python_hash = hash.hash;
+	python_done(s, w->end ? w->end : PROFD_END_STUCK);
+	return 0;
+}
+
+#endif
