@@ -39,8 +39,9 @@ void events_close(struct collect *c);
 void events_stop(struct collect *c);
 uint64_t events_running_ns(const struct collect *c);
 
-/* A sample of this thread (or CPU) came in: after some of them its period changes. */
-void events_sampled(struct collect *c, uint32_t tid, uint32_t cpu);
+/* A sample of this thread (or CPU) came in: sets its weight where the kernel cannot know it, and after some of
+ * them changes the period. */
+void events_sampled(struct collect *c, uint32_t tid, uint32_t cpu, uint64_t *weight_ns);
 
 /* ring.c: called by the ring for each record */
 int ring_record(void *arg, void *data, size_t bytes);

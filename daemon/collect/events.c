@@ -288,13 +288,18 @@ uint64_t events_running_ns(const struct collect *c)
 	return sum;
 }
 
-void events_sampled(struct collect *c, uint32_t tid, uint32_t cpu)
+void events_sampled(struct collect *c, uint32_t tid, uint32_t cpu, uint64_t *weight_ns)
 {
 	size_t *index = map_get(c->event_of_tid, c->options.per_cpu ? &cpu : &tid);
 	struct event *event = index ? &c->events[*index] : NULL;
 	uint64_t period;
 
-	if (!event || c->use_cycles || --event->until_change)
+	if (!event || c->use_cycles)
+		return;
+	/* The kernel goes on telling the period that the event was opened with. The periods are drawn around the
+	 * nominal one, whatever the thread does, so that is what a sample weighs on average. */
+	*weight_ns = NS_PER_S / c->options.rate_hz;
+	if (--event->until_change)
 		return;
 	event->until_change = CHANGE_AFTER_MIN + random_below(c, CHANGE_AFTER_SPAN);
 	period = period_draw(c);

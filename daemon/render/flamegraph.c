@@ -10,6 +10,7 @@
 #include "flamegraph.css.h"
 #include "flamegraph.js.h"
 #include "flamegraph_data.js.h"
+#include "flamegraph_draw.js.h"
 
 char picture_class(uint32_t kind)
 {
@@ -65,6 +66,7 @@ static void scripts_write(struct buf *out)
 {
 	buf_puts(out, "<script><![CDATA[\n(function () {\n'use strict';\n");
 	buf_add(out, flamegraph_data_js, sizeof(flamegraph_data_js));
+	buf_add(out, flamegraph_draw_js, sizeof(flamegraph_draw_js));
 	buf_add(out, flamegraph_js, sizeof(flamegraph_js));
 	buf_puts(out, "})();\n]]></script>\n");
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Reads the metadata that data.c writes, and answers questions about it. Knows nothing of the page.
- * This file and flamegraph.js run inside one function that flamegraph.c puts around them. No markup is
+ * This file, flamegraph_draw.js and flamegraph.js run inside one function that flamegraph.c puts around them. No markup is
  * ever made out of text here: names come from processes that nobody trusts. */
 
 const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';

@@ -4,7 +4,7 @@
  *   <style>      flamegraph.css
  *   <g>          still.c: the first view, drawn, for viewers that run no script (and <img>)
  *   <metadata>   data.c: all names, frames and nodes, compact
- *   <script>     flamegraph_data.js (reads the metadata), flamegraph.js (draws, listens)
+ *   <script>     flamegraph_data.js (reads the metadata), flamegraph_draw.js, flamegraph.js (listens, starts)
  *
  * The script draws only what is wide enough to be seen, from the data, and takes the still view away. */
 #ifndef PROFD_RENDER_PICTURE_H

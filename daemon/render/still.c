@@ -5,6 +5,7 @@
 #include "render/picture.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@ enum {
 	CELL_MILLI = 6650,  /* 11 px of a fixed-width font: 0.6 em, and some reserve */
 	SMALL_MILLI = 6200, /* 12 px of the proportional font, on average, with reserve */
 	TITLE_FROM_MILLI = 6000,
+	EDGE_MILLI = 2000, /* narrower bars have no line between them: it would hide them */
 };
 
 struct still {
@@ -184,6 +186,8 @@ static void bar_open(struct still *s, const char *class, uint32_t depth, uint64_
 {
 	buf_puts(s->out, "<rect class=\"");
 	buf_puts(s->out, class);
+	if (to - from >= EDGE_MILLI)
+		buf_puts(s->out, " e");
 	buf_puts(s->out, "\" x=\"");
 	milli_put(s->out, from + MARGIN * 1000);
 	buf_puts(s->out, "\" y=\"");

@@ -123,6 +123,7 @@ static bool read_head(const struct pass *p, size_t offset, struct head *h, size_
 	uint64_t bytes = reader_u32(&r);
 
 	h->offset = offset;
+	h->id = 0;
 	h->is_64 = bytes == DWARF64_MARK;
 	if (h->is_64)
 		bytes = reader_u64(&r);
@@ -131,8 +132,8 @@ static bool read_head(const struct pass *p, size_t offset, struct head *h, size_
 	*next = (size_t)(r.at - p->section->data) + bytes;
 	h->body = (struct reader){.at = r.at, .end = r.at + bytes};
 	h->id_offset = (size_t)(r.at - p->section->data);
-	if (!bytes) /* a terminator; linkers may leave one between two parts */
-		return true;
+	if (!bytes) /* a terminator; where the size is known there may be more behind it */
+		return !p->section->open_ended;
 	h->id = h->is_64 && p->source == CFI_DEBUG_FRAME ? reader_u64(&h->body) : reader_u32(&h->body);
 	return true;
 }

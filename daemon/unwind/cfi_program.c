@@ -89,11 +89,10 @@ static void set_expression(struct machine *m, struct cfi_register *r, enum cfi_k
 
 static void restore(struct machine *m, uint64_t number)
 {
-	struct cfi_state initial = m->cie->initial;
-	struct cfi_register *to = slot(m->state, number), *from = slot(&initial, number);
+	struct cfi_register *to = slot(m->state, number);
 
 	if (to)
-		*to = *from;
+		*to = *slot((struct cfi_state *)&m->cie->initial, number);
 }
 
 static void define_cfa(struct machine *m, uint64_t base, int64_t value)

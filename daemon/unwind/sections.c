@@ -10,7 +10,7 @@
 #include "unwind/reader.h"
 
 enum {
-	SECTION_MAX_BYTES = 256 << 20, /* the largest .eh_frame known (libtorch, chromium) has below 64 MiB */
+	SECTION_MAX_BYTES = 128 << 20, /* .eh_frame of libLLVM-14, a file of 105 MiB, has 6 MiB */
 	NAMES_MAX_BYTES = 16 << 20,
 	HEADERS_MAX = 1 << 18,
 	PROGRAM_HEADERS_MAX = 256,
@@ -219,6 +219,7 @@ static int read_by_segment(const struct sections *s, const Elf64_Phdr *hdr, stru
 		section->vaddr = vaddr;
 		section->data = data;
 		section->size = g->file_bytes - skip;
+		section->open_ended = true;
 		return 0;
 	}
 	return -EINVAL;

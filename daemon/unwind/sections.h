@@ -24,6 +24,7 @@ struct section {
 	uint64_t vaddr;
 	uint8_t *data; /* owned */
 	size_t size;
+	bool open_ended; /* its own end is not known: what a terminator ends may be followed by anything */
 };
 
 /* 0 also where the section headers are missing or broken: then there are none. -ENOMEM. */
