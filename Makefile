@@ -21,7 +21,7 @@ VERSION := $(shell cat VERSION)
 Q       := $(if $(V),,@)
 say      = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(patsubst $(OUT)/%,%,$(2))')
 
-PACKAGES := libbpf libelf libdw jansson zlib
+PACKAGES := libbpf libelf libdw liblzma jansson zlib
 
 WERROR   ?= 1
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wvla $(if $(filter 1,$(WERROR)),-Werror)

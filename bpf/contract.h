@@ -6,7 +6,8 @@
  *   mappings[i]     -> address range, bias, and the page index of the ELF file's unwind table
  *   cells[]         -> page indices and rows, both 32-bit cells:
  *                        page index: one cell per 64 KiB of the file's virtual addresses from `vaddr_start`,
- *                        plus one: the cell number of the first row of that page
+ *                        plus one: where the first row of that page is, counted in cells from the
+ *                        first cell of the index
  *                        row: (low 16 bits of the address) << 16 | rule number
  *                      Every page starts with a row at low 16 bits 0, so a search always finds one. A row holds
  *                      from its address up to that of the next row.

@@ -34,7 +34,7 @@ ENV_INLINE long env_read_user(void *to, __u32 bytes, __u64 address)
 #include "bpf/contract.h"
 
 #define ENV_INLINE   static inline
-#define ENV_NOINLINE static
+#define ENV_NOINLINE static __attribute__((unused))
 
 /* The world of a walk in user space; set `profd_host` (it is per thread; daemon/unwind/host.c) before. */
 struct profd_host {

@@ -47,7 +47,7 @@ struct native_context {
 
 ENV_INLINE int native_stop(struct profd_native *w, __u32 end)
 {
-	w->end = end;
+	w->end = (__u8)end;
 	return -1;
 }
 
@@ -102,6 +102,7 @@ ENV_INLINE const struct profd_rule *native_rule(const struct profd_mapping *m, _
 		native_cell(m->pages + (__u32)page + 1, &end) || end <= low)
 		return NULL;
 	n = end - low;
+	low += m->pages;
 	NATIVE_ROLLED
 	for (int i = 0; i < NATIVE_SEARCH_STEPS && n > 1; i++) {
 		__u32 half = n >> 1;
@@ -201,7 +202,7 @@ ENV_INLINE int native_step_fp(struct profd_scratch *s, __u32 kind, __u32 why)
 	w->ip = w->window[1];
 	w->exact = 0;
 	w->full = NATIVE_REGISTERS_NONE;
-	w->guessed = why;
+	w->guessed = (__u8)why;
 	if (!w->ip) /* the guess cannot be proved by a mapping: believe it only if the chain ends too */
 		return native_stop(w, w->fp ? why : PROFD_END_COMPLETE);
 	return 0;
@@ -389,7 +390,7 @@ ENV_NOINLINE void native_walk(struct profd_scratch *s, __u32 at)
 	w->full = NATIVE_REGISTERS_SAMPLE;
 	w->fp_lost = w->guessed = w->by_fp = 0;
 	env_loop(PROFD_MAX_USER_FRAMES + 1, native_step, &context);
-	s->record.n_user = w->n;
+	s->record.n_user = (__u16)w->n;
 	s->record.user_end = w->end;
 	if (w->by_fp)
 		s->record.flags |= PROFD_FLAG_USER_BY_FP;

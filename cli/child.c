@@ -69,8 +69,8 @@ failed:
 
 void child_release(struct child *c)
 {
-	if (c->release_fd >= 0)
-		fd_write_all(c->release_fd, "g", 1); /* fails only where it has died, which SIGCHLD tells */
+	if (c->release_fd >= 0) /* fails only where it has died, which SIGCHLD tells */
+		c->released = fd_write_all(c->release_fd, "g", 1) == 0;
 	fd_close(&c->release_fd);
 }
 
@@ -79,7 +79,8 @@ static const char *explain(int error, const char *name)
 	if (error == ENOENT)
 		return strchr(name, '/') ? "no such file; check the path of the command"
 					 : "command not found; check its spelling and PATH";
-	return error == EACCES ? "permission denied: it is not an executable file" : strerror(error);
+	return error == EACCES ? "permission denied: it is not an executable file"
+			       : strerror(error);
 }
 
 int child_exec_result(struct child *c, const char *name, struct err *err)
@@ -93,7 +94,8 @@ int child_exec_result(struct child *c, const char *name, struct err *err)
 		n = read(c->report_fd, &error, sizeof(error));
 	while (n < 0 && errno == EINTR);
 	fd_close(&c->report_fd);
-	return n == sizeof(error) ? err_set(err, -error, "%.200s: %s", name, explain(error, name)) : 0;
+	return n == sizeof(error) ? err_set(err, -error, "%.200s: %s", name, explain(error, name))
+				  : 0;
 }
 
 bool child_reap(struct child *c)
@@ -116,5 +118,6 @@ void child_give_up(struct child *c)
 
 int child_status(const struct child *c)
 {
-	return WIFSIGNALED(c->wait_status) ? 128 + WTERMSIG(c->wait_status) : WEXITSTATUS(c->wait_status);
+	return WIFSIGNALED(c->wait_status) ? 128 + WTERMSIG(c->wait_status)
+					   : WEXITSTATUS(c->wait_status);
 }

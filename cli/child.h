@@ -16,6 +16,7 @@ struct child {
 	pid_t pid;      /* 0: none was started */
 	int release_fd; /* a byte written lets it go on to exec; -1 afterwards */
 	int report_fd;  /* the errno of a failed exec comes out of it, or its end; -1 afterwards */
+	bool released;  /* it was let go: from here on its exit status is its own */
 	bool exited;
 	int wait_status; /* once `exited` */
 };
@@ -29,7 +30,7 @@ void child_release(struct child *c);
 /* Whether exec failed, known once report_fd is readable: 0, or negative errno with a text. */
 int child_exec_result(struct child *c, const char *name, struct err *err);
 
-bool child_reap(struct child *c); /* does not wait; true once it has ended */
+bool child_reap(struct child *c);    /* does not wait; true once it has ended */
 void child_give_up(struct child *c); /* a held one ends without having run; waits for that */
 
 /* As a shell has it: its exit status, or 128 + the signal that killed it. */

@@ -9,8 +9,9 @@
 
 enum { COMMANDS_MAX = 32 };
 
-/* A closed standard descriptor would be given to the next file opened, and messages would end up in it. The
- * stand-ins close on exec: a command that profd starts finds its descriptors as the caller left them. */
+/* A closed standard descriptor would be given to the next file opened, and messages would end up in
+ * it. The stand-ins close on exec: a command that profd starts finds its descriptors as the caller
+ * left them. */
 static void fill_standard_descriptors(void)
 {
 	int fd;
@@ -40,15 +41,16 @@ static int unknown_command(const struct cli_command *const *commands, const char
 	for (; *commands && n < COMMANDS_MAX; commands++)
 		names[n++] = (*commands)->name;
 	nearest = cli_nearest(word, names, n);
-	err_set(&err, -1, "there is no command '%.60s'%s%s%s", word, nearest ? "; did you mean '" : "",
-		nearest ? nearest : "", nearest ? "'?" : "");
+	err_set(&err, -1, "there is no command '%.60s'%s%s%s", word,
+		nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
 	return cli_wrong_usage(NULL, &err);
 }
 
 int cli_wrong_usage(const struct cli_command *command, const struct err *err)
 {
 	say("%s", err->text);
-	say("`profd help%s%s` shows how it is used", command ? " " : "", command ? command->name : "");
+	say("`profd help%s%s` shows how it is used", command ? " " : "",
+		command ? command->name : "");
 	return CLI_USAGE;
 }
 
@@ -88,5 +90,6 @@ int cli_run(const struct cli_command *const *commands, int argc, char **argv)
 	if (!strcmp(word, "--version") || !strcmp(word, "-V"))
 		return version();
 	command = find(commands, word);
-	return command ? command->run(command, argc - 1, argv + 1) : unknown_command(commands, word);
+	return command ? command->run(command, argc - 1, argv + 1)
+		       : unknown_command(commands, word);
 }

@@ -32,14 +32,16 @@ struct cli_command {
 	const struct cli_example *examples;
 	const struct cli_option *options;
 	const char *trailer; /* lines after the options: exit status and the like */
-	int (*run)(const struct cli_command *self, int argc, char **argv); /* exit status of profd */
+	int (*run)(
+		const struct cli_command *self, int argc, char **argv); /* exit status of profd */
 };
 
 enum { CLI_PARSED = 0, CLI_HELP = 1 };
 
-/* Reads options from argv[1] on. `*rest` becomes what stands behind `--` (NULL-terminated), or NULL where there is no
- * `--`; any other word that is no option is an error. CLI_PARSED, CLI_HELP where -h or --help was met, or
- * negative errno with a text that names the option. */
+/* Reads options from argv[1] on. `*rest` becomes what stands behind `--` (NULL-terminated), or NULL
+ * where there is no
+ * `--`; any other word that is no option is an error. CLI_PARSED, CLI_HELP where -h or --help was
+ * met, or negative errno with a text that names the option. */
 int cli_parse(const struct cli_command *command, int argc, char **argv, void *config, char ***rest,
 	struct err *err);
 

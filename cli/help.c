@@ -12,8 +12,9 @@ static void print_examples(FILE *to, const struct cli_example *examples)
 
 void cli_help_overview(FILE *to, const struct cli_command *const *commands)
 {
-	fprintf(to, "profd %s: shows where running programs spend their time, without stopping or\n"
-		    "changing them: Python, native and kernel frames in one stack.\n\nFor example:\n",
+	fprintf(to,
+		"profd %s: shows where running programs spend their time, without stopping or\n"
+		"changing them: Python, native and kernel frames in one stack.\n\nFor example:\n",
 		PROFD_VERSION);
 	for (const struct cli_command *const *c = commands; *c; c++)
 		print_examples(to, (*c)->examples);
@@ -43,12 +44,14 @@ static void print_option(FILE *to, const struct cli_option *o)
 {
 	char left[64];
 
-	snprintf(left, sizeof(left), "%c%c%s --%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
-		o->letter ? "," : " ", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
+	snprintf(left, sizeof(left), "%c%c%s --%s%s%s", o->letter ? '-' : ' ',
+		o->letter ? o->letter : ' ', o->letter ? "," : " ", o->name, o->argument ? " " : "",
+		o->argument ? o->argument : "");
 	for (const char *line = o->help; line;) {
 		const char *end = strchr(line, '\n');
 
-		fprintf(to, "  %-25s %.*s", left, (int)(end ? end - line : (long)strlen(line)), line);
+		fprintf(to, "  %-25s %.*s", left, (int)(end ? end - line : (long)strlen(line)),
+			line);
 		left[0] = '\0';
 		if (!end && o->preset)
 			fprintf(to, " [%s]", o->preset);

@@ -17,7 +17,8 @@ struct parser {
 	struct err *err;
 };
 
-static const struct cli_option *find_long(const struct cli_command *command, const char *name, size_t len)
+static const struct cli_option *find_long(
+	const struct cli_command *command, const char *name, size_t len)
 {
 	for (const struct cli_option *o = command->options; o->name; o++)
 		if (strlen(o->name) == len && !memcmp(o->name, name, len))
@@ -103,7 +104,8 @@ static int parse_letters(struct parser *p, const char *word)
 		if (!o && *at == 'h')
 			return CLI_HELP;
 		if (!o)
-			return err_set(p->err, -EINVAL, "there is no option '%s' (in '%.40s')", shown, word);
+			return err_set(p->err, -EINVAL, "there is no option '%s' (in '%.40s')",
+				shown, word);
 		if (o->argument) {
 			value = at[1] ? at + 1 : next_value(p, o, shown);
 			if (!value)
@@ -121,11 +123,12 @@ static int refuse_word(const struct parser *p, const char *word)
 	const char *name = p->command->name;
 
 	if (word[strspn(word, "0123456789,")] == '\0' && *word)
-		return err_set(p->err, -EINVAL, "'%.60s' is no option; for a process: profd %s --pid %.60s",
-			word, name, word);
+		return err_set(p->err, -EINVAL,
+			"'%.60s' is no option; for a process: profd %s --pid %.60s", word, name,
+			word);
 	return err_set(p->err, -EINVAL,
-		"'%.60s' is no option; put -- before a command to run: profd %s ... -- %.60s", word, name,
-		word);
+		"'%.60s' is no option; put -- before a command to run: profd %s ... -- %.60s", word,
+		name, word);
 }
 
 int cli_parse(const struct cli_command *command, int argc, char **argv, void *config, char ***rest,

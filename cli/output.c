@@ -46,7 +46,8 @@ static int cannot_write(const struct output *o, int error, struct err *err)
 		next_step(error));
 }
 
-/* ---- opening ----------------------------------------------------------------------------------- */
+/* ---- opening -----------------------------------------------------------------------------------
+ */
 
 /* A pipe or device, or standard output: the profile waits in memory until it is whole. */
 static int open_direct(struct output *o, int fd, struct err *err)
@@ -55,12 +56,14 @@ static int open_direct(struct output *o, int fd, struct err *err)
 	if (fd < 0)
 		return cannot_write(o, errno, err);
 	o->fd = memfd_create("profd-output", MFD_CLOEXEC);
-	return o->fd < 0 ? err_set(err, -errno, "cannot keep the profile in memory: %s", strerror(errno)) : 0;
+	return o->fd < 0 ? err_set(err, -errno, "cannot keep the profile in memory: %s",
+				   strerror(errno))
+			 : 0;
 }
 
-/* Asks the kernel whether an existing file may be written, and which file a symbolic link leads to: `real` gets its
- * path. Opening it (instead of following the link ourselves) keeps the kernel's rules on links in
- * shared folders, proc(5) fs.protected_symlinks. */
+/* Asks the kernel whether an existing file may be written, and which file a symbolic link leads to:
+ * `real` gets its path. Opening it (instead of following the link ourselves) keeps the kernel's
+ * rules on links in shared folders, proc(5) fs.protected_symlinks. */
 static int probe(const struct output *o, char *real, size_t bytes, struct err *err)
 {
 	FD_CLOSE int fd = open(o->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
@@ -85,7 +88,8 @@ static int open_folder(struct output *o, const char *path, struct err *err)
 	const char *name = slash ? slash + 1 : path;
 	char folder[PATH_MAX];
 
-	snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+	snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) : 1,
+		slash ? path : ".");
 	if (slash == path)
 		strcpy(folder, "/");
 	if (strlen(name) > NAME_MAX)
@@ -101,8 +105,8 @@ static void choose_aside(struct output *o)
 		(unsigned long long)clock_now_ns());
 }
 
-/* A file without a name leaves nothing behind, however we end. Where the file system has none (NFS, old overlayfs), or
- * there is no /proc to link it from, a hidden name serves. */
+/* A file without a name leaves nothing behind, however we end. Where the file system has none (NFS,
+ * old overlayfs), or there is no /proc to link it from, a hidden name serves. */
 static int open_aside(struct output *o, struct err *err)
 {
 	o->fd = -1;
@@ -110,7 +114,8 @@ static int open_aside(struct output *o, struct err *err)
 		o->fd = openat(o->folder_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
 	if (o->fd < 0) {
 		choose_aside(o);
-		o->fd = openat(o->folder_fd, o->aside, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+		o->fd = openat(
+			o->folder_fd, o->aside, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
 	}
 	if (o->fd >= 0)
 		return 0;
@@ -138,7 +143,8 @@ static int refuse_folder(const struct output *o, struct err *err)
 {
 	size_t len = strlen(o->path);
 
-	return err_set(err, -EISDIR, "%.200s is a folder; name a file in it, as in --output %.200s%sprofile.svg",
+	return err_set(err, -EISDIR,
+		"%.200s is a folder; name a file in it, as in --output %.200s%sprofile.svg",
 		o->path, o->path, len && o->path[len - 1] == '/' ? "" : "/");
 }
 
@@ -150,7 +156,8 @@ int output_open(struct output *o, const char *path, struct err *err)
 
 	*o = (struct output){.fd = -1, .folder_fd = -1, .direct_fd = -1};
 	if (!*path)
-		return err_set(err, -EINVAL, "the name of the output is empty; name a file with --output");
+		return err_set(
+			err, -EINVAL, "the name of the output is empty; name a file with --output");
 	if (strlen(path) >= sizeof(o->path))
 		return err_set(err, -ENAMETOOLONG, "the name of the output is too long");
 	memcpy(o->path, path, strlen(path) + 1);
@@ -170,7 +177,14 @@ int output_open(struct output *o, const char *path, struct err *err)
 	return rc;
 }
 
-/* ---- the end ----------------------------------------------------------------------------------- */
+void output_rename(struct output *o, const char *name)
+{
+	snprintf(o->path, sizeof(o->path), "%s", name);
+	snprintf(o->name, sizeof(o->name), "%s", name);
+}
+
+/* ---- the end -----------------------------------------------------------------------------------
+ */
 
 /* Like fd_write_all(), but a descriptor that somebody else made non-blocking is waited for. */
 static int write_patiently(int fd, const char *data, size_t len)
@@ -235,7 +249,8 @@ int output_commit(struct output *o, struct err *err)
 	int rc = fstat(o->fd, &st) < 0 ? cannot_write(o, errno, err) : 0;
 
 	if (!rc && !st.st_size)
-		rc = err_set(err, -ENODATA, "the engine wrote nothing into %.200s", output_label(o));
+		rc = err_set(
+			err, -ENODATA, "the engine wrote nothing into %.200s", output_label(o));
 	if (!rc) {
 		o->bytes = (uint64_t)st.st_size;
 		rc = o->direct_fd >= 0 ? copy_out(o, err) : give_name(o, err);

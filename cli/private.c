@@ -18,8 +18,8 @@
 
 enum { ENGINE_SOCKET = 3 };
 
-/* Only the socket and stderr go along: the engine must hold open neither the output of the command that is
- * profiled nor a pipe of the shell. */
+/* Only the socket and stderr go along: the engine must hold open neither the output of the command
+ * that is profiled nor a pipe of the shell. */
 static void keep_socket_only(int socket_fd)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -42,18 +42,20 @@ static void ignore(int signal_number)
 	sigaction(signal_number, &action, NULL);
 }
 
-/* A session of its own: Ctrl-C and Ctrl-Z of the terminal are meant for the command line, which says `stop`, and
- * writing to the terminal's stderr from another process group must not stop us (SIGTTOU). */
-__attribute__((noreturn)) static void engine_main(int socket_fd, pid_t parent, const struct signals *signals)
+/* A session of its own: Ctrl-C and Ctrl-Z of the terminal are meant for the command line, which
+ * says `stop`, and writing to the terminal's stderr from another process group must not stop us
+ * (SIGTTOU). */
+__attribute__((noreturn)) static void engine_main(
+	int socket_fd, pid_t parent, const struct signals *signals)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1); /* it died before the line above */
 	prctl(PR_SET_NAME, "profd-engine");
 	setsid();
-	signals_restore(signals);
-	ignore(SIGINT);
+	ignore(SIGINT); /* first: one may be waiting already */
 	ignore(SIGHUP);
+	signals_restore(signals);
 	ignore(SIGPIPE);
 	keep_socket_only(socket_fd);
 	if (chdir("/") < 0)

@@ -15,12 +15,12 @@ struct engine {
 	struct channel *channel; /* NULL: closed */
 };
 
-/* Forks the engine and greets it; the answer comes over the channel. It ends when the channel is closed, and dies
- * with this process at the latest. */
+/* Forks the engine and greets it; the answer comes over the channel. It ends when the channel is
+ * closed, and dies with this process at the latest. */
 int engine_start(struct engine *e, const struct signals *signals, struct err *err);
 
-/* Closes the channel and waits until the engine has gone: at most `grace_ms`, then it is killed. Returns
- * its wait status; a second call does nothing and returns 0. */
+/* Closes the channel and waits until the engine has gone: at most `grace_ms`, then it is killed.
+ * Returns its wait status; a second call does nothing and returns 0. */
 int engine_end(struct engine *e, int grace_ms);
 
 #endif

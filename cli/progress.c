@@ -109,8 +109,8 @@ static void draw(struct progress *p, double elapsed_s, uint64_t samples, uint64_
 		off = "\033[0m";
 	}
 	/* One column stays free: in the last one some terminals wrap. */
-	progress_line(p, terminal_columns(STDERR_FILENO) - 1, terminal_is_utf8(), elapsed_s, samples, lost,
-		line, sizeof(line));
+	progress_line(p, terminal_columns(STDERR_FILENO) - 1, terminal_is_utf8(), elapsed_s,
+		samples, lost, line, sizeof(line));
 	snprintf(text, sizeof(text), "%s%s%s%s", CLEAR_LINE, on, line, off);
 	put(text);
 	p->drawn = true;
@@ -130,6 +130,6 @@ void progress_show(struct progress *p, double elapsed_s, uint64_t samples, uint6
 		return;
 	while (p->next_line_s <= elapsed_s)
 		p->next_line_s += LINE_EVERY_S;
-	say("%s, %s samples, %s lost", terminal_duration(elapsed_s, elapsed), terminal_count(samples, n),
-		terminal_count(lost, n_lost));
+	say("%s, %s samples, %s lost", terminal_duration(elapsed_s, elapsed),
+		terminal_count(samples, n), terminal_count(lost, n_lost));
 }

@@ -26,8 +26,10 @@ int signals_open(struct signals *s, struct err *err)
 	if (!is_ignored(SIGHUP))
 		sigaddset(&s->held, SIGHUP);
 	sigprocmask(SIG_BLOCK, &s->held, &s->before);
-	sigaction(SIGCHLD, &usual, &s->child_before); /* ignored, it would lose the status of children */
-	sigaction(SIGPIPE, &ignore, &s->pipe_before); /* a closed stderr is no reason to lose a profile */
+	sigaction(SIGCHLD, &usual,
+		&s->child_before); /* ignored, it would lose the status of children */
+	sigaction(SIGPIPE, &ignore,
+		&s->pipe_before); /* a closed stderr is no reason to lose a profile */
 	s->fd = signalfd(-1, &s->held, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (s->fd < 0)
 		return err_set(err, -errno, "cannot wait for signals: %s", strerror(errno));

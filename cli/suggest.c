@@ -24,7 +24,8 @@ static size_t distance(const char *a, const char *b)
 	for (size_t j = 0; j <= m; j++)
 		rows[0][j] = j;
 	for (size_t i = 1; i <= n; i++) {
-		size_t *now = rows[i % 3], *before = rows[(i + 2) % 3], *earlier = rows[(i + 1) % 3];
+		size_t *now = rows[i % 3], *before = rows[(i + 2) % 3],
+		       *earlier = rows[(i + 1) % 3];
 
 		now[0] = i;
 		for (size_t j = 1; j <= m; j++) {

@@ -10,8 +10,8 @@
 #include "serve/serve.h"
 
 enum {
-	FEW_SAMPLES = 20,   /* below that a share is off by a fifth or more of itself */
-	ROW_LEAD = 18,      /* columns of the table before the function */
+	FEW_SAMPLES = 20, /* below that a share is off by a fifth or more of itself */
+	ROW_LEAD = 18,    /* columns of the table before the function */
 	TEXT_BYTES = 4096,
 };
 
@@ -42,7 +42,8 @@ static void print_clean(FILE *to, const char *hostile, size_t columns)
 	fputs(clean, to);
 }
 
-/* ---- for people -------------------------------------------------------------------------------- */
+/* ---- for people --------------------------------------------------------------------------------
+ */
 
 static void print_counts(FILE *to, const json_t *f)
 {
@@ -88,8 +89,8 @@ static void print_profiler(FILE *to, const json_t *f)
 		terminal_bytes(count(profiler, "rss_bytes"), bytes));
 }
 
-/* `function (file:line)`, the function first to be kept when it is narrow: a path is cut at its front, because
- * the file's own name stands at its end. */
+/* `function (file:line)`, the function first to be kept when it is narrow: a path is cut at its
+ * front, because the file's own name stands at its end. */
 static void print_function(FILE *to, const json_t *row, size_t columns)
 {
 	const char *file = text(row, "file");
@@ -123,7 +124,8 @@ static void print_top(FILE *to, const json_t *f, unsigned columns)
 		fprintf(to, "\n    self   total  function\n");
 	json_array_foreach(top, i, row)
 	{
-		fprintf(to, "  %5.1f%%  %5.1f%%  ", 100 * real(row, "self"), 100 * real(row, "total"));
+		fprintf(to, "  %5.1f%%  %5.1f%%  ", 100 * real(row, "self"),
+			100 * real(row, "total"));
 		print_function(to, row, columns > ROW_LEAD + 20 ? columns - ROW_LEAD : 20);
 		fputc('\n', to);
 	}
@@ -142,12 +144,14 @@ static void print_advice(FILE *to, const struct summary *s)
 		print_clean(to, s->subject, 60);
 		terminal_duration(real(s->finished, "duration_s"), duration);
 		if (!samples)
-			fprintf(to, " used no CPU time in %s, so the profile is empty;\n"
-				    "       record while it works, or longer with --duration\n",
+			fprintf(to,
+				" used no CPU time in %s, so the profile is empty;\n"
+				"       record while it works, or longer with --duration\n",
 				duration);
 		else
-			fprintf(to, " was nearly idle: %d samples in %s are too few to trust shares;\n"
-				    "       record while it works, longer (--duration) or faster (--rate)\n",
+			fprintf(to,
+				" was nearly idle: %d samples in %s are too few to trust shares;\n"
+				"       record while it works, longer (--duration) or faster (--rate)\n",
 				(int)samples, duration);
 	}
 	json_array_foreach(notes, i, note)
@@ -173,7 +177,8 @@ void summary_print(FILE *to, const struct summary *s, unsigned columns)
 	fflush(to);
 }
 
-/* ---- for programs ------------------------------------------------------------------------------ */
+/* ---- for programs ------------------------------------------------------------------------------
+ */
 
 int summary_print_json(FILE *to, const struct summary *s)
 {

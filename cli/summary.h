@@ -9,7 +9,7 @@
 #include <jansson.h>
 
 struct summary {
-	const char *output;   /* file name; "-": standard output */
+	const char *output; /* file name; "-": standard output */
 	const char *format;
 	uint64_t output_bytes;
 	const char *subject;    /* what was recorded: "python3 (4711)"; hostile */

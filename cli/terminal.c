@@ -37,7 +37,8 @@ bool terminal_is_foreground(int fd)
 	return tcgetpgrp(fd) == getpgrp();
 }
 
-/* Characters that show nothing but change how others are shown: zero-width ones, marks of direction. */
+/* Characters that show nothing but change how others are shown: zero-width ones, marks of
+ * direction. */
 static bool is_invisible(wchar_t c)
 {
 	return (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||

@@ -103,11 +103,12 @@ static void tables_update(struct recording *r, struct process *p)
 	if (!known || *known == p->generation)
 		return;
 	*known = p->generation;
-	if (unwind_process(r->unwind, p, &err) < 0)
-		log_debug("%s", err.text);
-	err.text[0] = '\0';
+	/* Python first: it is quick, and without it a sample has no Python frames; a native stack can still be
+	 * walked afterwards. */
 	if (r->bound && python_process(r->python, p, &err) < 0 && err.text[0])
 		note(r, "%s", err.text);
+	if (unwind_process(r->unwind, p, &err) < 0)
+		log_debug("%s", err.text);
 }
 
 static bool is_target(const struct recording *r, uint32_t pid)
@@ -165,7 +166,7 @@ static void on_sample(void *arg, const struct sample *given)
 	if (!r->request->subprocesses && !is_target(r, s.pid))
 		return; /* a child, on a kernel that cannot inherit to threads only */
 	if (!r->first_sample_ns)
-		r->first_sample_ns = clock_now_ns();
+		r->first_sample_ns = s.time_ns;
 	p = process_get(r->processes, s.pid, NULL);
 	if (p)
 		tables_update(r, p);
@@ -477,7 +478,7 @@ static void quality_fill(struct recording *r, struct profile_quality *q)
 	log_debug("%llu runs of the sampling program, %llu ns each; %llu samples deferred", (unsigned long long)stats.runs,
 		(unsigned long long)(stats.runs ? stats.run_ns / stats.runs : 0), (unsigned long long)stats.deferred);
 	if (r->first_sample_ns)
-		log_debug("first sample %.1f ms after the start", (double)(r->first_sample_ns - r->start_ns) / NS_PER_MS);
+		log_debug("first sample %.1f ms after the start", ((double)r->first_sample_ns - (double)r->start_ns) / NS_PER_MS);
 }
 
 static char *title_make(const struct recording *r)

@@ -33,8 +33,8 @@ static const uint32_t NO_FUNCTION = UINT32_MAX;
 
 static bool is_function(uint32_t kind)
 {
-	return kind != FRAME_ROOT && kind != FRAME_PROCESS && kind != FRAME_THREAD && kind != FRAME_NOTE &&
-	       kind < FRAME_KINDS;
+	return kind != FRAME_ROOT && kind != FRAME_PROCESS && kind != FRAME_THREAD &&
+	       kind != FRAME_NOTE && kind < FRAME_KINDS;
 }
 
 static int number_functions(struct tally *t)
@@ -153,7 +153,7 @@ static size_t select_hottest(const struct tally *t, size_t n, uint32_t *best)
 	for (uint32_t i = 0; i < t->n_functions; i++) {
 		size_t at = kept;
 
-		if (!t->functions[i].total_samples && !t->functions[i].total_weight_ns)
+		if (!t->functions[i].self_samples && !t->functions[i].self_weight_ns)
 			continue;
 		while (at && is_hotter(t->p, &t->functions[i], &t->functions[best[at - 1]]))
 			at--;

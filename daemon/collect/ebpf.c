@@ -18,7 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { RING_BYTES = 16 << 20 };
+enum { RING_BYTES = 8 << 20 };
 
 /* libbpf's talk, the verifier's log included, is for --verbose. */
 static int libbpf_talk(enum libbpf_print_level level, const char *fmt, va_list ap)

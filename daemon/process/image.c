@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What profd has to know of an ELF file before it does anything with it: whether it is one for this machine, its
- * build ID, and its loadable segments. The file belongs to the target and may change or shrink while it is read:
- * everything goes through pread into memory of our own, never through a mapping. */
+/* What profd has to know of an ELF file before it does anything with it: whether it is one for this
+ * machine, its build ID, and its loadable segments. The file belongs to the target and may change
+ * or shrink while it is read: everything goes through pread into memory of our own, never through a
+ * mapping. */
 #include "process/process.h"
 
 #include <elf.h>
@@ -23,7 +24,7 @@ enum { THIS_MACHINE = EM_AARCH64 };
 #endif
 
 enum {
-	SEGMENTS_MAX = 1024,      /* linkers write a dozen */
+	SEGMENTS_MAX = 1024,       /* linkers write a dozen */
 	NOTES_BYTES_MAX = 1 << 16, /* of one PT_NOTE */
 };
 
@@ -56,8 +57,8 @@ static bool header_is_ours(const Elf64_Ehdr *e)
 	       e->e_phentsize == sizeof(Elf64_Phdr) && e->e_phnum > 0 && e->e_phnum <= SEGMENTS_MAX;
 }
 
-/* Finds NT_GNU_BUILD_ID among notes that are padded to `align` bytes (4, or 8 where the linker merged
- * .note.gnu.property into the same segment: then each note carries its own padding). */
+/* Finds NT_GNU_BUILD_ID among notes that are padded to `align` bytes (4, or 8 where the linker
+ * merged .note.gnu.property into the same segment: then each note carries its own padding). */
 static bool find_build_id(struct image *image, const uint8_t *notes, size_t bytes, size_t align)
 {
 	size_t at = 0;
@@ -74,11 +75,12 @@ static bool find_build_id(struct image *image, const uint8_t *notes, size_t byte
 		if (name_bytes > bytes - name_at || note.n_descsz > bytes - name_at - name_bytes)
 			return false;
 		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && note.n_descsz &&
-		    !memcmp(notes + name_at, "GNU", 4)) {
+			!memcmp(notes + name_at, "GNU", 4)) {
 			image->build_id_bytes = note.n_descsz < sizeof(image->build_id)
 							? note.n_descsz
 							: sizeof(image->build_id);
-			memcpy(image->build_id, notes + name_at + name_bytes, image->build_id_bytes);
+			memcpy(image->build_id, notes + name_at + name_bytes,
+				image->build_id_bytes);
 			return true;
 		}
 		if (desc_bytes > bytes - name_at - name_bytes)
@@ -94,8 +96,9 @@ static void read_build_id(struct image *image, const Elf64_Phdr *ph)
 	uint8_t *notes = malloc(bytes + 1);
 
 	if (notes && read_exactly(image->fd, notes, bytes, ph->p_offset) &&
-	    !find_build_id(image, notes, bytes, ph->p_align == 8 ? 8 : 4) && ph->p_align == 8)
-		find_build_id(image, notes, bytes, 4); /* aligned to 8 as a whole, notes padded to 4 */
+		!find_build_id(image, notes, bytes, ph->p_align == 8 ? 8 : 4) && ph->p_align == 8)
+		find_build_id(
+			image, notes, bytes, 4); /* aligned to 8 as a whole, notes padded to 4 */
 	free(notes);
 }
 
@@ -140,11 +143,13 @@ static bool segment_holds(const struct image_segment *s, uint64_t file_offset, u
 {
 	uint64_t start = s->offset - (slack < s->offset ? slack : s->offset);
 
-	return file_offset >= start && (file_offset < s->offset || file_offset - s->offset < s->file_bytes);
+	return file_offset >= start &&
+	       (file_offset < s->offset || file_offset - s->offset < s->file_bytes);
 }
 
-/* Who asks has an executable mapping at hand, so executable segments win. The kernel maps whole pages: a mapping
- * starts up to one page before its segment where the linker did not align that one (lld). */
+/* Who asks has an executable mapping at hand, so executable segments win. The kernel maps whole
+ * pages: a mapping starts up to one page before its segment where the linker did not align that one
+ * (lld). */
 bool image_vaddr(const struct image *image, uint64_t file_offset, uint64_t *vaddr)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -154,7 +159,8 @@ bool image_vaddr(const struct image *image, uint64_t file_offset, uint64_t *vadd
 			const struct image_segment *s = &image->segments[i];
 			uint64_t slack = pass == 1 ? s->offset % page : 0;
 
-			if ((pass < 2 && !(s->flags & PF_X)) || !segment_holds(s, file_offset, slack))
+			if ((pass < 2 && !(s->flags & PF_X)) ||
+				!segment_holds(s, file_offset, slack))
 				continue;
 			*vaddr = s->vaddr + (file_offset - s->offset);
 			return true;
@@ -175,7 +181,8 @@ static int identify(struct image *image)
 	if (strcmp(image->path, "[vdso]") != 0) { /* a copy in memory has no identity of its own */
 		image->device = st.st_dev;
 		image->inode = st.st_ino;
-		image->mtime_ns = (uint64_t)st.st_mtim.tv_sec * NS_PER_S + (uint64_t)st.st_mtim.tv_nsec;
+		image->mtime_ns =
+			(uint64_t)st.st_mtim.tv_sec * NS_PER_S + (uint64_t)st.st_mtim.tv_nsec;
 	}
 	return S_ISREG(st.st_mode) ? read_elf(image) : 0;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* CPython: finds the interpreter of a process, tells the kernel side how to walk its frames, and turns the
- * frames of a sample into functions, files and lines.
+/* CPython: finds the interpreter of a process, tells the kernel side how to walk its frames, and
+ * turns the frames of a sample into functions, files and lines.
  *
- *   images of the process --> _PyRuntime, version --> offsets of structs --> pythons[pid] (bpf/contract.h)
- *   python_frame of a sample (code address, instruction) --> function, line
+ *   images of the process --> _PyRuntime, version --> offsets of structs --> pythons[pid]
+ * (bpf/contract.h) python_frame of a sample (code address, instruction) --> function, line
  *
  * Nothing here stops or changes the target; all that is read from it is checked. PIDs are those of
  * profd's own PID namespace. */
@@ -25,24 +25,24 @@ struct profd_python; /* bpf/contract.h */
 struct python *python_new(struct err *err);
 void python_free(struct python *p); /* NULL is allowed */
 
-/* From now on what is found goes into the BPF hash `pythons_fd` (pid -> struct profd_python), too. The descriptor
- * stays the caller's. Without it everything else works. */
+/* From now on what is found goes into the BPF hash `pythons_fd` (pid -> struct profd_python), too.
+ * The descriptor stays the caller's. Without it everything else works. */
 void python_bind(struct python *p, int pythons_fd);
 
-/* Looks whether the process runs CPython, and if so lets the kernel side walk its frames. Call it at first
- * sight of a process and whenever its `generation` changed (exec, or libpython loaded later); it does nothing
- * where the generation is the one it saw last. Returns
- *    1         CPython of a supported version
- *    0         no CPython
- *   -ENOTSUP   CPython, but of a version or build that cannot be walked: native stacks only; `err` names it
- *   other      negative errno: could not be read; `err` says why
- * A process whose runtime is not initialised yet is fine. A result other than 1 takes it out of the BPF map. */
+/* Looks whether the process runs CPython, and if so lets the kernel side walk its frames. Call it
+ * at first sight of a process and whenever its `generation` changed (exec, or libpython loaded
+ * later); it does nothing where the generation is the one it saw last. Returns 1         CPython of
+ * a supported version 0         no CPython -ENOTSUP   CPython, but of a version or build that
+ * cannot be walked: native stacks only; `err` names it other      negative errno: could not be
+ * read; `err` says why A process whose runtime is not initialised yet is fine. A result other than
+ * 1 takes it out of the BPF map. */
 int python_process(struct python *p, const struct process *process, struct err *err);
 
 /* "3.12.1" for people, or "" where the process runs no (known) CPython. */
 const char *python_version(const struct python *p, uint32_t pid);
 
-/* Drops what is known of a process that exited (or is to be looked at anew), also from the BPF map. */
+/* Drops what is known of a process that exited (or is to be looked at anew), also from the BPF map.
+ */
 void python_forget(struct python *p, uint32_t pid);
 
 /* What the kernel side was told of the process: for tests and tools. False: nothing. */
@@ -50,36 +50,37 @@ bool python_layout(const struct python *p, uint32_t pid, struct profd_python *la
 
 /* ---- merging with native frames -----------------------------------------------------------------
  *
- * Each run of Python frames, up to and with the one marked `entry`, was executed by one native frame of
- * the C eval loop. The innermost native eval-loop frame may be in its prologue or epilogue and have no Python
- * frames (yet, or any more): where the counts differ, match from the outermost end. A run always has
- * at least one frame. */
+ * Each run of Python frames, up to and with the one marked `entry`, was executed by one native
+ * frame of the C eval loop. The innermost native eval-loop frame may be in its prologue or epilogue
+ * and have no Python frames (yet, or any more): where the counts differ, match from the outermost
+ * end. A run always has at least one frame. */
 
-/* Whether the file's own virtual address `vaddr` (of a native frame, already moved back by one where it is a
- * return address) lies in the C eval loop of an image that python_process found to hold CPython. `.cold` parts
- * count, in stripped files too as far as they can be proven (eval.c). */
+/* Whether the file's own virtual address `vaddr` (of a native frame, already moved back by one
+ * where it is a return address) lies in the C eval loop of an image that python_process found to
+ * hold CPython. `.cold` parts count, in stripped files too as far as they can be proven (eval.c).
+ */
 bool python_is_eval(const struct python *p, uint32_t image, uint64_t vaddr);
 
-/* ---- code objects ------------------------------------------------------------------------------- */
+/* ---- code objects -------------------------------------------------------------------------------
+ */
 
 struct python_function {
 	const char *qualname; /* UTF-8, hostile; "Class.method", "<module>"; never "" */
-	const char *file;     /* as the code object names it; UTF-8, hostile; may be "" or "<string>" */
-	uint32_t first_line;  /* of its definition */
+	const char *file; /* as the code object names it; UTF-8, hostile; may be "" or "<string>" */
+	uint32_t first_line; /* of its definition */
 };
 
-/* Function and current line of a frame: `out` = { .kind = FRAME_PYTHON, .scope = function number, .line }
- * (line 0: the instruction belongs to no line). Call it soon after the sample, while the code object is likely
- * to be there; what was once resolved is cached and needs no target any more. Returns 0, or
- *   -ESTALE  another object is at that address by now (the fingerprint differs)
- *   -ESRCH   the process is gone, or was never found to run CPython
- *   other    negative errno: unreadable or senseless memory
- * and leaves `out` as it was. */
-int python_location(struct python *p, const struct process *process, const struct python_frame *frame,
-	struct location *out);
+/* Function and current line of a frame: `out` = { .kind = FRAME_PYTHON, .scope = function number,
+ * .line } (line 0: the instruction belongs to no line). Call it soon after the sample, while the
+ * code object is likely to be there; what was once resolved is cached and needs no target any more.
+ * Returns 0, or -ESTALE  another object is at that address by now (the fingerprint differs) -ESRCH
+ * the process is gone, or was never found to run CPython other    negative errno: unreadable or
+ * senseless memory and leaves `out` as it was. */
+int python_location(struct python *p, const struct process *process,
+	const struct python_frame *frame, struct location *out);
 
-/* The function by its number (location.scope), or NULL. Equal qualname, file and first line make equal numbers,
- * in all processes. Holds as long as `p`; the strings too. */
+/* The function by its number (location.scope), or NULL. Equal qualname, file and first line make
+ * equal numbers, in all processes. Holds as long as `p`; the strings too. */
 const struct python_function *python_function(const struct python *p, uint64_t number);
 
 struct python_stats {

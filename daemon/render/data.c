@@ -12,7 +12,9 @@
 #include "render/picture.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "render/text.h"
 
@@ -124,9 +126,18 @@ static void meta_write(const struct picture *pic, struct buf *out)
 		pic->weighted ? "true" : "false", pic->ranks.n, pic->tree.n_nodes, COLOUR_VARIANTS);
 	for (uint32_t kind = 0; kind < FRAME_KINDS; kind++)
 		buf_printf(out, "%s[\"%s\",\"%c\"]", kind ? "," : "", frame_kind_name(kind), picture_class(kind));
-	buf_puts(out, "],\"quality\":");
-	text_json(out, pic->quality.data ? pic->quality.data : "");
-	buf_puts(out, "}</metadata>\n");
+	buf_puts(out, "],\"quality\":[");
+	for (const char *s = pic->quality.data; s && *s;) {
+		size_t n = strcspn(s, "\n");
+		char line[QUALITY_LINE_MAX];
+
+		snprintf(line, sizeof(line), "%.*s", (int)(n < sizeof(line) ? n : sizeof(line) - 1), s);
+		text_json(out, line);
+		s += n;
+		if (*s && *++s)
+			buf_putc(out, ',');
+	}
+	buf_puts(out, "]}</metadata>\n");
 }
 
 int data_write(const struct picture *pic, struct buf *out, struct err *err)

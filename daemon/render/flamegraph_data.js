@@ -127,7 +127,7 @@ function readProfile(svg) {
 
 	sumUp(tree, meta.weighted);
 	return {
-		title: meta.title, facts: meta.quality.split('\n'), weighted: meta.weighted,
+		title: meta.title, facts: meta.quality, weighted: meta.weighted,
 		kinds: meta.kinds, frames, tree,
 	};
 }
@@ -224,6 +224,8 @@ function countText(n) {
 function timeText(ns) {
 	const s = Math.floor(ns / 1e9), two = (n) => String(n).padStart(2, '0');
 
+	if (!ns)
+		return '0 s';
 	if (s >= 7200)
 		return Math.floor(s / 3600) + ' h ' + two(Math.floor(s / 60) % 60) + ' min';
 	if (s >= 120)

@@ -24,7 +24,7 @@ struct picture {
 	struct buf quality; /* short texts on how good the profile is, one per line */
 };
 
-enum { COLOUR_VARIANTS = 4 };
+enum { COLOUR_VARIANTS = 4, QUALITY_LINE_MAX = 1024 };
 
 static inline uint64_t picture_value(const struct picture *pic, const struct tree_node *node)
 {

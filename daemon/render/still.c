@@ -92,7 +92,7 @@ static uint32_t quality_lines(const struct picture *pic, struct buf *out)
 	while (*s) {
 		size_t n = strcspn(s, "\n");
 		uint32_t width = (uint32_t)(n + 3) * SMALL_MILLI / 1000;
-		char text[512];
+		char text[QUALITY_LINE_MAX];
 
 		if (!lines || used + width > WIDTH - 2 * MARGIN) {
 			if (lines && out)
@@ -105,7 +105,7 @@ static uint32_t quality_lines(const struct picture *pic, struct buf *out)
 			buf_puts(out, " \xc2\xb7 ");
 		}
 		if (out) {
-			snprintf(text, sizeof(text), "%.*s", (int)(n < 500 ? n : 500), s);
+			snprintf(text, sizeof(text), "%.*s", (int)(n < sizeof(text) ? n : sizeof(text) - 1), s);
 			text_xml(out, text);
 		}
 		used += width;

@@ -212,7 +212,9 @@ void text_time(struct buf *b, uint64_t ns)
 {
 	uint64_t s = ns / NS_PER_S;
 
-	if (s >= 7200)
+	if (!ns)
+		buf_puts(b, "0 s");
+	else if (s >= 7200)
 		buf_printf(b, "%llu h %02llu min", (unsigned long long)(s / 3600),
 			(unsigned long long)(s / 60 % 60));
 	else if (s >= 120)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Lines of JSON and descriptors over a stream socket.
  *
- * A descriptor travels beside the bytes of the stream, not in them. The kernel hands it out with the read that
- * reaches the bytes it was sent with, and ends that read there (unix(7); net/unix/af_unix.c,
- * unix_stream_read_generic). So it belongs to the line that holds the last byte of that read, as long as a
- * sender sends one line a call, as channel_send() does. */
+ * A descriptor travels beside the bytes of the stream, not in them. The kernel hands it out with
+ * the read that reaches the bytes it was sent with, and ends that read there (unix(7);
+ * net/unix/af_unix.c, unix_stream_read_generic). So it belongs to the line that holds the last byte
+ * of that read, as long as a sender sends one line a call, as channel_send() does. */
 #include "serve/channel.h"
 
 #include <errno.h>
@@ -34,7 +34,7 @@ struct channel {
 	bool greeted;
 	bool skipping; /* inside a line that is too long: drop bytes up to its end */
 	struct buf in, out;
-	uint64_t in_at; /* stream offset of in.data[0] */
+	uint64_t in_at;  /* stream offset of in.data[0] */
 	size_t searched; /* bytes of `in` known to hold no newline */
 	struct pending_fd pending[DESCRIPTORS_MAX];
 	size_t n_pending;
@@ -83,9 +83,11 @@ bool *channel_greeted(struct channel *ch)
 	return &ch->greeted;
 }
 
-/* ---- receiving --------------------------------------------------------------------------------- */
+/* ---- receiving ---------------------------------------------------------------------------------
+ */
 
-/* Remembers descriptors that came with the read that ended at `end`. More than have room are closed. */
+/* Remembers descriptors that came with the read that ended at `end`. More than have room are
+ * closed. */
 static void take_descriptors(struct channel *ch, struct msghdr *msg, uint64_t end)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
@@ -141,7 +143,8 @@ static void drop(struct channel *ch, size_t bytes)
 	ch->searched = 0;
 }
 
-/* The descriptor of the line that ends before stream offset `end`; further ones of it are closed. */
+/* The descriptor of the line that ends before stream offset `end`; further ones of it are closed.
+ */
 static int claim_descriptor(struct channel *ch, uint64_t end)
 {
 	int fd = -1;
@@ -235,9 +238,11 @@ int channel_receive(struct channel *ch, json_t **message, int *fd, struct err *e
 	}
 }
 
-/* ---- sending ----------------------------------------------------------------------------------- */
+/* ---- sending -----------------------------------------------------------------------------------
+ */
 
-/* Sends what the socket takes of `out`. 1: all of it; 0: the peer does not read; or negative errno. */
+/* Sends what the socket takes of `out`. 1: all of it; 0: the peer does not read; or negative errno.
+ */
 static int flush(struct channel *ch)
 {
 	while (ch->out.len) {
@@ -304,7 +309,8 @@ static int append(struct channel *ch, json_t *message)
 
 int channel_send(struct channel *ch, json_t *message, int fd, struct err *err)
 {
-	int rc = flush_wait(ch); /* first: a descriptor must go out with its own line's first byte */
+	int rc =
+		flush_wait(ch); /* first: a descriptor must go out with its own line's first byte */
 
 	if (rc < 0) {
 		json_decref(message);

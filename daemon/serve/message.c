@@ -47,7 +47,8 @@ static json_t *text_or_null(const char *s)
 	return s && *s ? serve_text(s) : json_null();
 }
 
-/* ---- the server's ------------------------------------------------------------------------------ */
+/* ---- the server's ------------------------------------------------------------------------------
+ */
 
 int serve_send_started(struct channel *ch, uint64_t id, const struct serve_started *s)
 {
@@ -65,7 +66,8 @@ int serve_send_started(struct channel *ch, uint64_t id, const struct serve_start
 		-1, NULL);
 }
 
-int serve_send_progress(struct channel *ch, uint64_t id, double elapsed_s, uint64_t samples, uint64_t lost)
+int serve_send_progress(
+	struct channel *ch, uint64_t id, double elapsed_s, uint64_t samples, uint64_t lost)
 {
 	return channel_offer(ch,
 		json_pack("{s:o, s:{s:o, s:o, s:o}}", "id", count(id), "progress", "elapsed_s",
@@ -94,8 +96,9 @@ static json_t *pack_row(const struct profile *p, const struct top_row *row)
 	return json_pack("{s:o, s:o, s:o, s:o, s:s, s:o, s:o}", "function",
 		serve_text(p->strings[f->name]), "file", text_or_null(p->strings[f->file]), "line",
 		f->line ? json_integer(f->line) : json_null(), "module",
-		text_or_null(p->strings[f->module]), "kind", frame_kind_name((enum frame_kind)f->kind),
-		"self", number(row->self), "total", number(row->total));
+		text_or_null(p->strings[f->module]), "kind",
+		frame_kind_name((enum frame_kind)f->kind), "self", number(row->self), "total",
+		number(row->total));
 }
 
 static json_t *pack_top(const struct serve_finished *f)
@@ -140,9 +143,10 @@ int serve_send_finished(struct channel *ch, uint64_t id, const struct serve_fini
 	const struct profile_quality *q = &f->profile->quality;
 	json_t *rate = json_pack("{s:o, s:o}", "requested", number(q->requested_hz), "achieved",
 		number(q->achieved_hz));
-	json_t *profiler = json_pack("{s:o, s:o, s:o}", "cpu_s", number((double)q->profiler_cpu_ns / 1e9),
-		"kernel_cpu_s", number((double)q->profiler_kernel_ns / 1e9), "rss_bytes",
-		count(q->profiler_rss_bytes));
+	json_t *profiler =
+		json_pack("{s:o, s:o, s:o}", "cpu_s", number((double)q->profiler_cpu_ns / 1e9),
+			"kernel_cpu_s", number((double)q->profiler_kernel_ns / 1e9), "rss_bytes",
+			count(q->profiler_rss_bytes));
 
 	return channel_send(ch,
 		json_pack("{s:o, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}}", "id",
@@ -150,8 +154,8 @@ int serve_send_finished(struct channel *ch, uint64_t id, const struct serve_fini
 			serve_text(f->profile->source ? f->profile->source : ""), "duration_s",
 			number((double)q->duration_ns / 1e9), "rate_hz", rate, "samples",
 			count(q->samples), "lost", count(q->lost), "truncated", count(q->truncated),
-			"failed", pack_failures(q), "profiler", profiler, "top", pack_top(f), "ended",
-			ended_name(f->ended), "notes", pack_notes(f)),
+			"failed", pack_failures(q), "profiler", profiler, "top", pack_top(f),
+			"ended", ended_name(f->ended), "notes", pack_notes(f)),
 		-1, NULL);
 }
 
@@ -159,8 +163,8 @@ json_t *serve_encode_error(uint64_t id, const struct err *error)
 {
 	int code = error->code < 0 ? -error->code : EIO;
 
-	return json_pack("{s:o, s:{s:i, s:o}}", "id", id ? count(id) : json_null(), "error", "code", code,
-		"text", serve_text(error->text[0] ? error->text : strerror(code)));
+	return json_pack("{s:o, s:{s:i, s:o}}", "id", id ? count(id) : json_null(), "error", "code",
+		code, "text", serve_text(error->text[0] ? error->text : strerror(code)));
 }
 
 int serve_send_error(struct channel *ch, uint64_t id, const struct err *error)
@@ -168,7 +172,8 @@ int serve_send_error(struct channel *ch, uint64_t id, const struct err *error)
 	return channel_send(ch, serve_encode_error(id, error), -1, NULL);
 }
 
-/* ---- the client's ------------------------------------------------------------------------------ */
+/* ---- the client's ------------------------------------------------------------------------------
+ */
 
 int serve_send_hello(struct channel *ch, struct err *err)
 {
@@ -195,7 +200,8 @@ int serve_check_hello(const json_t *message, struct err *err)
 		PROFD_VERSION, SERVE_PROTOCOL);
 }
 
-int serve_send_record(struct channel *ch, const struct record_request *r, int output_fd, struct err *err)
+int serve_send_record(
+	struct channel *ch, const struct record_request *r, int output_fd, struct err *err)
 {
 	return channel_send(ch, serve_encode_record(r), output_fd, err);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a client asks for, as a message and back. Decoding is driven by a table of members, so that an unknown,
- * missing or mistyped one is found in one place. */
+/* What a client asks for, as a message and back. Decoding is driven by a table of members, so that
+ * an unknown, missing or mistyped one is found in one place. */
 #include "serve/serve.h"
 
 #include <errno.h>
@@ -19,16 +19,17 @@ json_t *serve_encode_record(const struct record_request *r)
 			goto failed;
 	return json_pack("{s:I, s:{s:o, s:o, s:i, s:o, s:b, s:b, s:b, s:b, s:o, s:b, s:o}}", "id",
 		(json_int_t)r->id, "record", "pids", pids, "duration_s",
-		r->duration_s > 0 ? json_real(r->duration_s) : json_null(), "rate_hz", (int)r->rate_hz,
-		"format", serve_text(r->format), "subprocesses", r->subprocesses, "threads", r->threads,
-		"kernel", r->kernel, "native", r->native, "source", serve_text(r->source), "on_exec",
-		r->on_exec, "title", serve_text(r->title));
+		r->duration_s > 0 ? json_real(r->duration_s) : json_null(), "rate_hz",
+		(int)r->rate_hz, "format", serve_text(r->format), "subprocesses", r->subprocesses,
+		"threads", r->threads, "kernel", r->kernel, "native", r->native, "source",
+		serve_text(r->source), "on_exec", r->on_exec, "title", serve_text(r->title));
 failed:
 	json_decref(pids);
 	return NULL;
 }
 
-/* ---- decoding: one function per member --------------------------------------------------------- */
+/* ---- decoding: one function per member ---------------------------------------------------------
+ */
 
 typedef int decode_fn(const json_t *value, struct record_request *r, struct err *err);
 
@@ -37,16 +38,19 @@ static int decode_pids(const json_t *value, struct record_request *r, struct err
 	size_t n = json_array_size(value);
 
 	if (!json_is_array(value) || !n || n > SERVE_PIDS_MAX)
-		return err_set(err, -EINVAL, "`pids` is not a list of 1 to %d process IDs", SERVE_PIDS_MAX);
+		return err_set(err, -EINVAL, "`pids` is not a list of 1 to %d process IDs",
+			SERVE_PIDS_MAX);
 	for (size_t i = 0; i < n; i++) {
 		const json_t *item = json_array_get(value, i);
 		json_int_t pid = json_integer_value(item);
 
 		if (!json_is_integer(item) || pid < 1 || pid > INT32_MAX)
-			return err_set(err, -EINVAL, "`pids` holds something that is no process ID");
+			return err_set(
+				err, -EINVAL, "`pids` holds something that is no process ID");
 		for (size_t j = 0; j < r->n_pids; j++)
 			if (r->pids[j] == (uint32_t)pid)
-				return err_set(err, -EINVAL, "`pids` names process %u twice", (unsigned)pid);
+				return err_set(err, -EINVAL, "`pids` names process %u twice",
+					(unsigned)pid);
 		r->pids[r->n_pids++] = (uint32_t)pid;
 	}
 	return 0;
@@ -59,7 +63,8 @@ static int decode_duration(const json_t *value, struct record_request *r, struct
 	if (json_is_null(value))
 		return 0;
 	if (!json_is_number(value) || !isfinite(s) || s <= 0 || s > SERVE_DURATION_MAX_S)
-		return err_set(err, -EINVAL, "`duration_s` is neither null nor a number of seconds above 0");
+		return err_set(err, -EINVAL,
+			"`duration_s` is neither null nor a number of seconds above 0");
 	r->duration_s = s;
 	return 0;
 }
@@ -69,19 +74,20 @@ static int decode_rate(const json_t *value, struct record_request *r, struct err
 	json_int_t hz = json_integer_value(value);
 
 	if (!json_is_integer(value) || hz < 1 || hz > SERVE_RATE_MAX_HZ)
-		return err_set(
-			err, -EINVAL, "`rate_hz` is not a whole number from 1 to %d", SERVE_RATE_MAX_HZ);
+		return err_set(err, -EINVAL, "`rate_hz` is not a whole number from 1 to %d",
+			SERVE_RATE_MAX_HZ);
 	r->rate_hz = (uint32_t)hz;
 	return 0;
 }
 
-static int decode_string(const json_t *value, char *to, size_t bytes, const char *member, struct err *err)
+static int decode_string(
+	const json_t *value, char *to, size_t bytes, const char *member, struct err *err)
 {
 	const char *s = json_string_value(value);
 
 	if (!s || strlen(s) >= bytes)
-		return err_set(
-			err, -EINVAL, "`%s` is not a string of at most %zu bytes", member, bytes - 1);
+		return err_set(err, -EINVAL, "`%s` is not a string of at most %zu bytes", member,
+			bytes - 1);
 	memcpy(to, s, strlen(s) + 1);
 	return 0;
 }
@@ -101,7 +107,8 @@ static int decode_source(const json_t *value, struct record_request *r, struct e
 
 	if (rc < 0 || !strcmp(r->source, "auto") || !strcmp(r->source, "ebpf"))
 		return rc;
-	return err_set(err, -EINVAL, "this daemon has no source `%s`; it has auto and ebpf", r->source);
+	return err_set(
+		err, -EINVAL, "this daemon has no source `%s`; it has auto and ebpf", r->source);
 }
 
 static int decode_title(const json_t *value, struct record_request *r, struct err *err)
@@ -185,14 +192,16 @@ int serve_decode_record(const json_t *message, struct record_request *r, struct 
 
 	*r = (struct record_request){0};
 	if (!json_is_object(record) || json_object_size(message) != 2)
-		return err_set(err, -EINVAL, "a `record` message holds `id` and the object `record` only");
+		return err_set(
+			err, -EINVAL, "a `record` message holds `id` and the object `record` only");
 	if (!json_is_integer(id) || json_integer_value(id) < 1)
 		return err_set(err, -EINVAL, "`id` is not a whole number above 0");
 	r->id = (uint64_t)json_integer_value(id);
 	for (size_t i = 0; i < N_MEMBERS; i++) {
 		const json_t *value = json_object_get(record, members[i].name);
 		int rc = value ? members[i].decode(value, r, err)
-			       : err_set(err, -EINVAL, "`record` lacks its member `%s`", members[i].name);
+			       : err_set(err, -EINVAL, "`record` lacks its member `%s`",
+					 members[i].name);
 
 		if (rc < 0)
 			return rc;

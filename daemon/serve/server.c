@@ -7,7 +7,8 @@
 
 #include "base/fd.h"
 
-/* Answers to garbage never wait: who sends garbage and does not read shall not hold the daemon up. */
+/* Answers to garbage never wait: who sends garbage and does not read shall not hold the daemon up.
+ */
 static int refuse(struct channel *ch, uint64_t id, const struct err *why)
 {
 	return channel_offer(ch, serve_encode_error(id, why), NULL);
@@ -47,8 +48,10 @@ static int handle(struct channel *ch, const json_t *message, int *fd, struct ser
 	else if (call->kind == SERVE_STOP)
 		return 1;
 	else if (call->kind != SERVE_RECORD)
-		err_set(&why, -EPROTO, "a message that a client does not send, or of an unknown kind");
-	else if (serve_decode_record(message, &call->record, &why) == 0 && check_output(*fd, &why) == 0) {
+		err_set(&why, -EPROTO,
+			"a message that a client does not send, or of an unknown kind");
+	else if (serve_decode_record(message, &call->record, &why) == 0 &&
+		 check_output(*fd, &why) == 0) {
 		call->fd = *fd;
 		*fd = -1;
 		return 1;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Hostile bytes -> JSON strings. jansson refuses what is not UTF-8; names of processes, functions and files
- * may be any bytes. */
+/* Hostile bytes -> JSON strings. jansson refuses what is not UTF-8; names of processes, functions
+ * and files may be any bytes. */
 #include "serve/serve.h"
 
 #include <string.h>
@@ -9,8 +9,8 @@
 
 enum { TEXT_MAX = 2048 };
 
-/* The length of the well-formed UTF-8 sequence at `s`, or 0 (Unicode 15, table 3-7: no overlong forms,
- * no surrogates, nothing over U+10FFFF). Reads no further than the terminating NUL. */
+/* The length of the well-formed UTF-8 sequence at `s`, or 0 (Unicode 15, table 3-7: no overlong
+ * forms, no surrogates, nothing over U+10FFFF). Reads no further than the terminating NUL. */
 static size_t utf8_length(const unsigned char *s)
 {
 	unsigned char low = 0x80, high = 0xbf;

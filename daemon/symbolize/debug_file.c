@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Separate debug files, found the way GDB documents ("Debugging Information in Separate Files"): by build ID
- * below the debug folder, or by the name and checksum in section .gnu_debuglink, next to the binary, in its
- * folder .debug, or below the debug folder. Paths come from the target and are only taken as a hint: what is
- * opened must be a regular file that proves by build ID or checksum that it belongs to the image. */
+/* Separate debug files, found the way GDB documents ("Debugging Information in Separate Files"): by
+ * build ID below the debug folder, or by the name and checksum in section .gnu_debuglink, next to
+ * the binary, in its folder .debug, or below the debug folder. Paths come from the target and are
+ * only taken as a hint: what is opened must be a regular file that proves by build ID or checksum
+ * that it belongs to the image. */
 #include "symbolize/index.h"
 
 #include <fcntl.h>
@@ -19,7 +20,8 @@
 enum { LINK_BYTES_MAX = 4096, CHECKSUM_STEP = 64 << 10 };
 #define CHECKSUM_BYTES_MAX ((uint64_t)1 << 30) /* about a second of work */
 
-/* To open a device can have effects of its own, and a FIFO blocks: look first, then open what was looked at. */
+/* To open a device can have effects of its own, and a FIFO blocks: look first, then open what was
+ * looked at. */
 static int open_regular(const char *path)
 {
 	FD_CLOSE int look = open(path, O_PATH | O_CLOEXEC);
@@ -85,8 +87,8 @@ static bool open_by_build_id(
 	return false;
 }
 
-static bool open_link_at(struct elf_file *debug, const char *path, uint32_t checksum,
-	const struct image *image)
+static bool open_link_at(
+	struct elf_file *debug, const char *path, uint32_t checksum, const struct image *image)
 {
 	int fd = open_regular(path);
 
@@ -98,9 +100,10 @@ static bool open_link_at(struct elf_file *debug, const char *path, uint32_t chec
 	return false;
 }
 
-/* The section: a file name with its NUL, padded to 4 bytes, then a CRC-32 of the whole debug file. */
-static bool open_by_link(struct elf_file *debug, const struct elf_file *file, const struct image *image,
-	const char *debug_folder)
+/* The section: a file name with its NUL, padded to 4 bytes, then a CRC-32 of the whole debug file.
+ */
+static bool open_by_link(struct elf_file *debug, const struct elf_file *file,
+	const struct image *image, const char *debug_folder)
 {
 	const Elf64_Shdr *section = elf_file_section(file, ".gnu_debuglink");
 	int folder_len = (int)(image->name - image->path);
@@ -115,11 +118,12 @@ static bool open_by_link(struct elf_file *debug, const struct elf_file *file, co
 		return false;
 	name_len = strlen((char *)data); /* elf_file_load put a NUL behind the bytes */
 	if (name_len && !strchr((char *)data, '/') && image->path[0] == '/' &&
-	    ((name_len + 4) & ~(size_t)3) + sizeof(checksum) <= bytes) {
+		((name_len + 4) & ~(size_t)3) + sizeof(checksum) <= bytes) {
 		memcpy(&checksum, data + ((name_len + 4) & ~(size_t)3), sizeof(checksum));
 		for (int i = 0; i < 3 && !found; i++) {
-			int n = snprintf(path, sizeof(path), "%s%.*s%s%s", i == 2 ? debug_folder : "",
-				folder_len, image->path, i == 1 ? ".debug/" : "", (char *)data);
+			int n = snprintf(path, sizeof(path), "%s%.*s%s%s",
+				i == 2 ? debug_folder : "", folder_len, image->path,
+				i == 1 ? ".debug/" : "", (char *)data);
 
 			found = n > 0 && (size_t)n < sizeof(path) &&
 				open_link_at(debug, path, checksum, image);

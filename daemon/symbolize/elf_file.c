@@ -40,7 +40,8 @@ static bool read_exactly(const struct elf_file *f, void *data, size_t bytes, uin
 	return elf_file_read(f, data, bytes, offset) == bytes;
 }
 
-/* The counts that do not fit into the header stand in section 0 (gABI, "extended section header"). */
+/* The counts that do not fit into the header stand in section 0 (gABI, "extended section header").
+ */
 static int read_sections(struct elf_file *f)
 {
 	Elf64_Ehdr e;
@@ -48,8 +49,8 @@ static int read_sections(struct elf_file *f)
 	uint64_t n, names;
 
 	if (!read_exactly(f, &e, sizeof(e), 0) || memcmp(e.e_ident, ELFMAG, SELFMAG) != 0 ||
-	    e.e_ident[EI_CLASS] != ELFCLASS64 || e.e_ident[EI_DATA] != ELFDATA2LSB ||
-	    e.e_shentsize != sizeof(Elf64_Shdr) || !e.e_shoff)
+		e.e_ident[EI_CLASS] != ELFCLASS64 || e.e_ident[EI_DATA] != ELFDATA2LSB ||
+		e.e_shentsize != sizeof(Elf64_Shdr) || !e.e_shoff)
 		return -ENOEXEC;
 	if (!read_exactly(f, &first, sizeof(first), e.e_shoff))
 		return -ENOEXEC;
@@ -109,7 +110,7 @@ static bool section_is_named(const struct elf_file *f, const Elf64_Shdr *s, cons
 	size_t bytes = strlen(name) + 1;
 
 	if (s->sh_name >= f->names.sh_size || bytes > f->names.sh_size - s->sh_name ||
-	    f->names.sh_offset > f->size || bytes > sizeof(found))
+		f->names.sh_offset > f->size || bytes > sizeof(found))
 		return false;
 	return read_exactly(f, found, bytes, f->names.sh_offset + s->sh_name) &&
 	       !memcmp(found, name, bytes);
@@ -137,8 +138,8 @@ uint8_t *elf_file_load(
 	uint8_t *data;
 
 	if (section->sh_type == SHT_NOBITS || (section->sh_flags & SHF_COMPRESSED) ||
-	    section->sh_offset >= f->size || section->sh_size > f->size - section->sh_offset ||
-	    section->sh_size > max_bytes)
+		section->sh_offset >= f->size || section->sh_size > f->size - section->sh_offset ||
+		section->sh_size > max_bytes)
 		return NULL;
 	data = malloc(section->sh_size + 1);
 	if (!data)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Building: read the tables -> drop what names no code -> sort -> one name per address -> give symbols without
- * a size their end -> link nested ones. String tables are in memory only meanwhile. */
+/* Building: read the tables -> drop what names no code -> sort -> one name per address -> give
+ * symbols without a size their end -> link nested ones. String tables are in memory only meanwhile.
+ */
 #include "symbolize/index.h"
 
 #include <stdlib.h>
@@ -82,24 +83,24 @@ static void consider(struct build *b, int table, const Elf64_Sym *symbol)
 	uint64_t room, bytes;
 
 	if ((!function && type != STT_NOTYPE) || symbol->st_shndx == SHN_UNDEF ||
-	    symbol->st_shndx >= SHN_LORESERVE || symbol->st_shndx >= t->file->n_sections ||
-	    symbol->st_name >= t->strings_bytes)
+		symbol->st_shndx >= SHN_LORESERVE || symbol->st_shndx >= t->file->n_sections ||
+		symbol->st_name >= t->strings_bytes)
 		return;
 	section = &t->file->sections[symbol->st_shndx];
 	if (!(section->sh_flags & SHF_EXECINSTR) ||
-	    symbol->st_value - section->sh_addr >= section->sh_size ||
-	    name_is_internal(b->strings[table] + symbol->st_name))
+		symbol->st_value - section->sh_addr >= section->sh_size ||
+		name_is_internal(b->strings[table] + symbol->st_name))
 		return;
 	room = section->sh_size - (symbol->st_value - section->sh_addr);
 	bytes = symbol->st_size && symbol->st_size < room ? symbol->st_size : room;
-	add_entry(b, &(struct index_entry){
-			     .value = symbol->st_value,
-			     .bytes = bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX,
-			     .name = (uint32_t)table << NAME_BITS | symbol->st_name,
-			     .text = (function ? IS_FUNCTION : 0U) |
-				     (symbol->st_size ? HAS_SIZE : 0U) |
-				     (uint32_t)binding_of(symbol) << BINDING_SHIFT,
-		     });
+	add_entry(b,
+		&(struct index_entry){
+			.value = symbol->st_value,
+			.bytes = bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX,
+			.name = (uint32_t)table << NAME_BITS | symbol->st_name,
+			.text = (function ? IS_FUNCTION : 0U) | (symbol->st_size ? HAS_SIZE : 0U) |
+				(uint32_t)binding_of(symbol) << BINDING_SHIFT,
+		});
 }
 
 static void read_table(struct build *b, int table, struct elf_file *file, uint32_t section_type)
@@ -110,7 +111,8 @@ static void read_table(struct build *b, int table, struct elf_file *file, uint32
 	Elf64_Sym *step;
 	size_t strings_bytes;
 
-	if (!section || section->sh_entsize != sizeof(*step) || section->sh_link >= file->n_sections)
+	if (!section || section->sh_entsize != sizeof(*step) ||
+		section->sh_link >= file->n_sections)
 		return;
 	b->strings[table] = (char *)elf_file_load(
 		file, &file->sections[section->sh_link], STRINGS_BYTES_MAX, &strings_bytes);
@@ -154,8 +156,8 @@ static void read_tables(struct build *b, const struct image *image, const char *
 		read_table(b, TABLE_MINI, &x->mini, SHT_SYMTAB);
 }
 
-/* Radix sort by address, stable; digits that are the same everywhere cost one pass over the entries. A million
- * entries take a fifth of qsort's time. */
+/* Radix sort by address, stable; digits that are the same everywhere cost one pass over the
+ * entries. A million entries take a fifth of qsort's time. */
 static void sort_entries(struct build *b)
 {
 	struct index_entry *from = b->entries, *to = malloc(b->count * sizeof(*to)), *swap;
@@ -216,8 +218,8 @@ static void keep_best_names(struct build *b)
 	b->count = kept + 1;
 }
 
-/* A symbol without a size is one of hand-written assembly: a function up to the next symbol where it stands
- * alone, but a mere label where it lies inside a function. */
+/* A symbol without a size is one of hand-written assembly: a function up to the next symbol where
+ * it stands alone, but a mere label where it lies inside a function. */
 static void close_open_ends(struct build *b)
 {
 	uint64_t covered = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The functions of one ELF image, sorted by address. 24 bytes each: names stay in the file (or in the
- * decompressed .gnu_debugdata) and are read when they are asked for. */
+/* The functions of one ELF image, sorted by address. 24 bytes each: names stay in the file (or in
+ * the decompressed .gnu_debugdata) and are read when they are asked for. */
 #ifndef PROFD_SYMBOLIZE_INDEX_H
 #define PROFD_SYMBOLIZE_INDEX_H
 
@@ -13,8 +13,10 @@ struct index_entry {
 	uint64_t value; /* virtual address of the function */
 	uint32_t bytes; /* its length; never 0 in a finished index */
 	uint32_t name;  /* table number << NAME_BITS | offset into that table's strings */
-	uint32_t outer; /* index + 1 of the nearest earlier entry that reaches beyond our start; 0: none */
-	uint32_t text;  /* for the owner of the index: where it keeps the finished name; 0 at first */
+	uint32_t outer; /* index + 1 of the nearest earlier entry that reaches beyond our start; 0:
+			   none */
+	uint32_t
+		text; /* for the owner of the index: where it keeps the finished name; 0 at first */
 };
 
 struct index {
@@ -36,10 +38,12 @@ void index_free(struct index *x);
 /* The innermost function that holds the address, or NULL. */
 struct index_entry *index_find(const struct index *x, uint64_t vaddr);
 
-/* The name as it stands in the file, without its version. False: the file does not hold it any more. */
+/* The name as it stands in the file, without its version. False: the file does not hold it any
+ * more. */
 bool index_name(const struct index *x, const struct index_entry *e, char *name, size_t bytes);
 
-/* ---- where symbols hide when the image has none: debug_file.c, mini_debug.c --------------------- */
+/* ---- where symbols hide when the image has none: debug_file.c, mini_debug.c ---------------------
+ */
 
 /* The separate debug file that belongs to the image, opened into `debug`; false: there is none. */
 bool debug_file_open(struct elf_file *debug, const struct elf_file *file, const struct image *image,

@@ -42,6 +42,8 @@ struct jit_map {
 	uint32_t lines;
 	uint64_t device, inode, size, mtime_ns; /* of the file when it was read */
 	uint64_t read_to;                       /* behind the last whole line */
+	char tail[64];                          /* the bytes before that */
+	size_t tail_bytes;
 	uint64_t due_ns;
 };
 
@@ -79,7 +81,8 @@ bool jit_map_is_due(const struct jit_map *m)
 	return clock_now_ns() >= m->due_ns;
 }
 
-/* ---- parsing ----------------------------------------------------------------------------------- */
+/* ---- parsing -----------------------------------------------------------------------------------
+ */
 
 static bool parse_hex(const char **at, const char *end, uint64_t *value)
 {
@@ -152,8 +155,8 @@ static bool parse_line(struct jit_map *m, const char *line, size_t len)
 	return true;
 }
 
-/* The last line may be half-written: it counts for now, and is read again (then as the later one) with
- * what follows. */
+/* The last line may be half-written: it counts for now, and is read again (then as the later one)
+ * with what follows. */
 static int read_lines(struct jit_map *m, int fd)
 {
 	char *step = malloc(STEP_BYTES);
@@ -182,6 +185,9 @@ static int read_lines(struct jit_map *m, int fd)
 	if (room && have)
 		room = parse_line(m, step, have);
 	free(step);
+	m->tail_bytes = m->read_to < sizeof(m->tail) ? (size_t)m->read_to : sizeof(m->tail);
+	n = pread(fd, m->tail, m->tail_bytes, (off_t)(m->read_to - m->tail_bytes));
+	m->tail_bytes = n > 0 ? (size_t)n : 0;
 	return room && m->read_to < FILE_BYTES_MAX ? 0 : -E2BIG;
 }
 
@@ -243,7 +249,8 @@ bool jit_map_find(const struct jit_map *m, uint64_t address, const char **name, 
 	return true;
 }
 
-/* ---- the file ---------------------------------------------------------------------------------- */
+/* ---- the file ----------------------------------------------------------------------------------
+ */
 
 struct owner {
 	uint32_t pid; /* in the process's own PID namespace: the number that it knows itself by */
@@ -289,18 +296,32 @@ static int open_map(uint32_t pid, struct stat *st, struct err *err)
 	snprintf(path, sizeof(path), "/tmp/perf-%u.map", owner.pid);
 	fd = process_open_file(pid, path);
 	if (fd < 0)
-		return err_set(err, fd, "cannot open %s of process %u: %s", path, pid, strerror(-fd));
+		return err_set(
+			err, fd, "cannot open %s of process %u: %s", path, pid, strerror(-fd));
 	if (fstat(fd, st) < 0)
 		rc = err_set(err, -errno, "cannot look at %s: %s", path, strerror(errno));
 	else if (!S_ISREG(st->st_mode))
 		rc = err_set(err, -EPERM, "%s is not a regular file and is not used", path);
 	else if (st->st_uid != 0 && st->st_uid != owner.real && st->st_uid != owner.effective)
 		rc = err_set(err, -EPERM,
-			"%s belongs to uid %u and is not used for process %u of uid %u; remove it", path,
-			st->st_uid, pid, owner.effective);
+			"%s belongs to uid %u and is not used for process %u of uid %u; remove it",
+			path, st->st_uid, pid, owner.effective);
 	if (rc < 0)
 		fd_close(&fd);
 	return rc < 0 ? rc : fd;
+}
+
+/* Whether lines were only added since the last time. A file that was removed and written again may
+ * have the same inode, and be longer: the end of what we read must still be there. */
+static bool was_continued(const struct jit_map *m, const struct stat *st, int fd)
+{
+	char tail[sizeof(m->tail)];
+
+	return m->device == st->st_dev && m->inode == st->st_ino &&
+	       (uint64_t)st->st_size > m->size &&
+	       pread(fd, tail, m->tail_bytes, (off_t)(m->read_to - m->tail_bytes)) ==
+		       (ssize_t)m->tail_bytes &&
+	       !memcmp(tail, m->tail, m->tail_bytes);
 }
 
 static int update(struct jit_map *m, uint32_t pid, struct err *err)
@@ -316,8 +337,7 @@ static int update(struct jit_map *m, uint32_t pid, struct err *err)
 	if (m->device == st.st_dev && m->inode == st.st_ino && m->size == (uint64_t)st.st_size &&
 		m->mtime_ns == mtime_ns)
 		return 0;
-	/* Only a file that grew was added to; any other change means a new one. */
-	if (m->device != st.st_dev || m->inode != st.st_ino || (uint64_t)st.st_size <= m->size)
+	if (!was_continued(m, &st, fd))
 		forget(m);
 	m->device = st.st_dev;
 	m->inode = st.st_ino;

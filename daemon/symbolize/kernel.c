@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Lines are `ffffffff81000000 T name` or `ffffffffc0001000 t name	[module]`; BPF programs are in the "module"
- * bpf. There are no sizes: a function reaches up to the next symbol of any kind, and not far where that one belongs
- * to somebody else. */
+/* Lines are `ffffffff81000000 T name` or `ffffffffc0001000 t name	[module]`; BPF programs are
+ * in the "module" bpf. There are no sizes: a function reaches up to the next symbol of any kind,
+ * and not far where that one belongs to somebody else. */
 #include "symbolize/kernel.h"
 
 #include <errno.h>
@@ -64,7 +64,8 @@ static bool is_text_type(char type)
 /* Marks of the linker script that stand behind the last function of their section. */
 static bool is_end_mark(const char *name, size_t len)
 {
-	return (len == 6 && !memcmp(name, "_etext", 6)) || (len == 10 && !memcmp(name, "_einittext", 10));
+	return (len == 6 && !memcmp(name, "_etext", 6)) ||
+	       (len == 10 && !memcmp(name, "_einittext", 10));
 }
 
 static void parse_line(struct kernel_symbols *k, const char *line, size_t len)
@@ -167,10 +168,12 @@ struct kernel_symbols *kernel_symbols_read(const char *path, bool warn)
 	if (rc == 0 && text.len)
 		parse(k, &text);
 	if (rc < 0 && warn)
-		log_warn("kernel functions stay without names: cannot read %s: %s", path, strerror(-rc));
+		log_warn("kernel functions stay without names: cannot read %s: %s", path,
+			strerror(-rc));
 	else if (rc == 0 && !k->any_address && warn)
-		log_warn("kernel functions stay without names: %s hides the addresses; run as root, or set "
-			 "sysctl kernel.kptr_restrict to 0",
+		log_warn(
+			"kernel functions stay without names: %s hides the addresses; run as root, or set "
+			"sysctl kernel.kptr_restrict to 0",
 			path);
 	buf_free(&text);
 	if (rc == -ENOMEM || k->failed || buf_failed(&k->names)) {
@@ -190,7 +193,8 @@ void kernel_symbols_free(struct kernel_symbols *k)
 	free(k);
 }
 
-bool kernel_symbols_find(const struct kernel_symbols *k, uint64_t address, struct kernel_function *out)
+bool kernel_symbols_find(
+	const struct kernel_symbols *k, uint64_t address, struct kernel_function *out)
 {
 	size_t low = 0, high = k->count;
 	const struct kernel_entry *e;

@@ -8,8 +8,8 @@
 
 struct kernel_symbols;
 
-/* Reads the list; one that cannot be read, or hides its addresses, is empty; with `warn` that is logged.
- * NULL: out of memory. */
+/* Reads the list; one that cannot be read, or hides its addresses, is empty; with `warn` that is
+ * logged. NULL: out of memory. */
 struct kernel_symbols *kernel_symbols_read(const char *path, bool warn);
 void kernel_symbols_free(struct kernel_symbols *k);
 
@@ -18,6 +18,7 @@ struct kernel_function {
 	uint64_t offset;           /* of the address into it */
 };
 
-bool kernel_symbols_find(const struct kernel_symbols *k, uint64_t address, struct kernel_function *out);
+bool kernel_symbols_find(
+	const struct kernel_symbols *k, uint64_t address, struct kernel_function *out);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* "MiniDebugInfo" (GDB manual of that name): section .gnu_debugdata holds an xz-compressed ELF file whose .symtab names
- * the functions that .dynsym does not. Fedora and its relatives ship it in every binary. */
+/* "MiniDebugInfo" (GDB manual of that name): section .gnu_debugdata holds an xz-compressed ELF file
+ * whose .symtab names the functions that .dynsym does not. Fedora and its relatives ship it in
+ * every binary. */
 #include "symbolize/index.h"
 
 #include <lzma.h>
@@ -9,7 +10,8 @@
 #include "base/buf.h"
 
 enum {
-	PACKED_BYTES_MAX = 16 << 20, /* libc's is 20 kB; the largest seen in distributions are a few MB */
+	PACKED_BYTES_MAX =
+		16 << 20, /* libc's is 20 kB; the largest seen in distributions are a few MB */
 	ELF_BYTES_MAX = 64 << 20,
 	STEP_BYTES = 256 << 10,
 };

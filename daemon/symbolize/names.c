@@ -53,10 +53,12 @@ size_t name_bare_length(const char *name)
 	return at && at != name ? (size_t)(at - name) : strlen(name);
 }
 
-/* ---- demangling -------------------------------------------------------------------------------- */
+/* ---- demangling --------------------------------------------------------------------------------
+ */
 
-/* A few mangled bytes can stand for gigabytes of text (back references double it again and again). libiberty's
- * callback interface keeps its state on the stack only, so we leave it by a jump as soon as we have enough. */
+/* A few mangled bytes can stand for gigabytes of text (back references double it again and again).
+ * libiberty's callback interface keeps its state on the stack only, so we leave it by a jump as
+ * soon as we have enough. */
 struct demangled {
 	jmp_buf enough;
 	char *out;
@@ -68,6 +70,8 @@ static void take_piece(const char *text, size_t len, void *arg)
 	struct demangled *d = arg;
 	size_t room = SYMBOL_NAME_MAX - d->len;
 
+	if (!len)
+		return;
 	memcpy(d->out + d->len, text, len < room ? len : room);
 	d->len += len < room ? len : room;
 	if (len > room)
@@ -83,12 +87,14 @@ static size_t demangle_by(demangle_function *demangle, const char *raw, char *ou
 
 	if (setjmp(d.enough))
 		return SYMBOL_NAME_MAX + 1;
-	/* Without DMGL_PARAMS: overloads share a box, and templates stay readable. Recursion stays limited. */
+	/* Without DMGL_PARAMS: overloads share a box, and templates stay readable. Recursion stays
+	 * limited. */
 	return demangle(raw, DMGL_ANSI, take_piece, &d) ? d.len : 0;
 }
 
-/* libiberty refuses names above half of its recursion limit, 1024 bytes, which deep templates exceed. Their
- * leading scopes are easy to read: _ZN5boost6spirit2qiI... -> boost::spirit::qi<...> */
+/* libiberty refuses names above half of its recursion limit, 1024 bytes, which deep templates
+ * exceed. Their leading scopes are easy to read: _ZN5boost6spirit2qiI... -> boost::spirit::qi<...>
+ */
 #define UNNAMED "(anonymous namespace)"
 static size_t demangle_scopes(const char *raw, char *out)
 {
@@ -107,7 +113,8 @@ static size_t demangle_scopes(const char *raw, char *out)
 		unsigned long n = strtoul(p, &name, 10);
 		bool unnamed;
 
-		if (n > strnlen(name, RAW_NAME_MAX) || len + n + sizeof(UNNAMED) + 8 > SYMBOL_NAME_MAX)
+		if (n > strnlen(name, RAW_NAME_MAX) ||
+			len + n + sizeof(UNNAMED) + 8 > SYMBOL_NAME_MAX)
 			break;
 		p = name + n;
 		unnamed = n == 12 && !memcmp(name, "_GLOBAL__N_1", 12);

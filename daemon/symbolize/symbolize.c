@@ -16,11 +16,12 @@
 #define LOG_ROOM "symbolize"
 
 enum {
-	ENTRIES_KEPT_MAX = 8 << 20,    /* of all indexes together: 200 MB */
+	ENTRIES_KEPT_MAX = 8 << 20,     /* of all indexes together: 200 MB */
 	JIT_BYTES_KEPT_MAX = 256 << 20, /* of all maps together */
 };
 
-/* Two images with the same of all these are the same file; the vDSO has only its number and size. */
+/* Two images with the same of all these are the same file; the vDSO has only its number and size.
+ */
 struct index_key {
 	uint64_t number, device, inode, size, mtime_ns;
 };
@@ -84,7 +85,8 @@ void symbolizer_set_kallsyms(struct symbolizer *s, const char *path)
 }
 
 /* False where memory is out. */
-static bool fill(struct symbolizer *s, uint32_t text, const char *module, uint64_t offset, struct symbol *out)
+static bool fill(struct symbolizer *s, uint32_t text, const char *module, uint64_t offset,
+	struct symbol *out)
 {
 	if (!text)
 		return false;
@@ -93,9 +95,11 @@ static bool fill(struct symbolizer *s, uint32_t text, const char *module, uint64
 	return true;
 }
 
-/* ---- native ------------------------------------------------------------------------------------ */
+/* ---- native ------------------------------------------------------------------------------------
+ */
 
-/* Makes room by forgetting what was not asked for longest. It is built again when it is asked for. */
+/* Makes room by forgetting what was not asked for longest. It is built again when it is asked for.
+ */
 static void drop_oldest_indexes(struct symbolizer *s, const struct index *spare)
 {
 	while (s->entries_kept > ENTRIES_KEPT_MAX) {
@@ -151,7 +155,8 @@ static struct index *index_of(struct symbolizer *s, const struct image *image)
 	return x;
 }
 
-static uint32_t demangled_text(struct symbolizer *s, const struct index *x, const struct index_entry *e)
+static uint32_t demangled_text(
+	struct symbolizer *s, const struct index *x, const struct index_entry *e)
 {
 	char raw[RAW_NAME_MAX + 1], name[SYMBOL_NAME_MAX + 1];
 
@@ -174,7 +179,8 @@ bool symbolize_native(
 	return fill(s, e->text, image->name, vaddr - e->value, out);
 }
 
-/* ---- kernel ------------------------------------------------------------------------------------ */
+/* ---- kernel ------------------------------------------------------------------------------------
+ */
 
 void symbolizer_refresh_kernel(struct symbolizer *s)
 {
@@ -197,7 +203,8 @@ bool symbolize_kernel(struct symbolizer *s, uint64_t address, struct symbol *out
 		f.offset, out);
 }
 
-/* ---- JIT --------------------------------------------------------------------------------------- */
+/* ---- JIT ---------------------------------------------------------------------------------------
+ */
 
 static struct jit_map *jit_of(struct symbolizer *s, uint32_t pid)
 {
@@ -221,7 +228,8 @@ static int update_jit(struct symbolizer *s, struct jit_map *m, uint32_t pid, str
 
 	if (s->jit_bytes > JIT_BYTES_KEPT_MAX) {
 		if (!s->jit_warned)
-			log_warn("perf maps take more than %d MiB: later JIT code stays without names",
+			log_warn(
+				"perf maps take more than %d MiB: later JIT code stays without names",
 				JIT_BYTES_KEPT_MAX >> 20);
 		s->jit_warned = true;
 		return err_set(err, -E2BIG, "no more room for the perf map of process %u", pid);

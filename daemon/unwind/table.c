@@ -273,12 +273,3 @@ void table_free_cells(struct table *t)
 	free(t->cells);
 	t->cells = NULL;
 }
-
-void table_copy(const struct table *t, uint32_t *to, uint32_t at)
-{
-	uint32_t n_index = t->n_pages + 1;
-
-	for (uint32_t i = 0; i < n_index; i++)
-		to[i] = t->cells[i] + at;
-	memcpy(to + n_index, t->cells + n_index, (t->n_cells - n_index) * sizeof(*to));
-}

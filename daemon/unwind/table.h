@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The unwind table of one image: its page index and rows in the layout of bpf/contract.h, with cell numbers
- * counted from the table's own first cell. */
+/* The unwind table of one image: its page index and rows in the layout of bpf/contract.h. It holds wherever
+ * its cells are put. */
 #ifndef PROFD_UNWIND_TABLE_H
 #define PROFD_UNWIND_TABLE_H
 
@@ -30,8 +30,5 @@ struct table {
 int table_compile(struct table *t, const struct image *image, struct rules *rules);
 
 void table_free_cells(struct table *t);
-
-/* Writes the table to `to`, where it begins at cell number `at`. */
-void table_copy(const struct table *t, uint32_t *to, uint32_t at);
 
 #endif

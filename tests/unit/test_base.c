@@ -32,7 +32,8 @@ static uint32_t random_u32(void)
 	return (uint32_t)(random_state >> 33);
 }
 
-/* ---- buf --------------------------------------------------------------------------------------- */
+/* ---- buf ---------------------------------------------------------------------------------------
+ */
 
 static void test_buf_grows(void **state)
 {
@@ -143,7 +144,8 @@ static void test_buf_drop(void **state)
 	buf_free(&b);
 }
 
-/* ---- map --------------------------------------------------------------------------------------- */
+/* ---- map ---------------------------------------------------------------------------------------
+ */
 
 /* A model that cannot be wrong: one slot for each possible key. */
 enum { MODEL_KEYS = 512 };
@@ -217,8 +219,9 @@ static void test_map_model(void **state)
 	run_model(keys, 20000, 30);
 }
 
-/* Keys that all want one of two neighbouring slots, also at the end of the table, so that runs are long, overlap and
- * wrap around: what backward-shift deletion can get wrong. The low bits of the hash choose the slot. */
+/* Keys that all want one of two neighbouring slots, also at the end of the table, so that runs are
+ * long, overlap and wrap around: what backward-shift deletion can get wrong. The low bits of the
+ * hash choose the slot. */
 static void test_map_colliding_runs(void **state)
 {
 	static const uint32_t homes[] = {0, 7, 1023};
@@ -317,7 +320,8 @@ static void test_hash_lengths(void **state)
 	}
 }
 
-/* ---- intern ------------------------------------------------------------------------------------ */
+/* ---- intern ------------------------------------------------------------------------------------
+ */
 
 static void test_intern(void **state)
 {
@@ -353,7 +357,8 @@ static void test_intern(void **state)
 	intern_free(NULL);
 }
 
-/* ---- fd ---------------------------------------------------------------------------------------- */
+/* ---- fd ----------------------------------------------------------------------------------------
+ */
 
 static int file_of(size_t bytes)
 {
@@ -466,7 +471,8 @@ static void test_fd_close(void **state)
 	assert_int_equal(fd, -1);
 }
 
-/* ---- err, log, clock --------------------------------------------------------------------------- */
+/* ---- err, log, clock ---------------------------------------------------------------------------
+ */
 
 static void test_err(void **state)
 {

@@ -36,22 +36,28 @@ struct small_elf {
 	uint8_t text[64];
 };
 
-enum { MACHINE =
+enum {
+	MACHINE =
 #if defined(__x86_64__)
-	EM_X86_64
+		EM_X86_64
 #else
-	EM_AARCH64
+		EM_AARCH64
 #endif
 };
 
 static struct small_elf small_elf(void)
 {
 	struct small_elf f = {
-		.e = {.e_type = ET_DYN, .e_machine = MACHINE, .e_version = 1,
-			.e_phoff = offsetof(struct small_elf, ph), .e_phentsize = sizeof(Elf64_Phdr),
-			.e_phnum = 5, .e_ehsize = sizeof(Elf64_Ehdr)},
+		.e = {.e_type = ET_DYN,
+			.e_machine = MACHINE,
+			.e_version = 1,
+			.e_phoff = offsetof(struct small_elf, ph),
+			.e_phentsize = sizeof(Elf64_Phdr),
+			.e_phnum = 5,
+			.e_ehsize = sizeof(Elf64_Ehdr)},
 		.first = {.n = {.n_namesz = 4, .n_descsz = 5, .n_type = 1}, .name = "GNU"},
-		.build_id = {.n = {.n_namesz = 4, .n_descsz = 20, .n_type = NT_GNU_BUILD_ID}, .name = "GNU"},
+		.build_id = {.n = {.n_namesz = 4, .n_descsz = 20, .n_type = NT_GNU_BUILD_ID},
+			.name = "GNU"},
 	};
 
 	memcpy(f.e.e_ident, ELFMAG, SELFMAG);
@@ -60,14 +66,25 @@ static struct small_elf small_elf(void)
 	f.e.e_ident[EI_VERSION] = 1;
 	for (uint8_t i = 0; i < 20; i++)
 		f.build_id.id[i] = (uint8_t)(0xa0 + i);
-	f.ph[0] = (Elf64_Phdr){.p_type = PT_LOAD, .p_flags = PF_R, .p_filesz = 0x1300, .p_align = 0x1000};
+	f.ph[0] = (Elf64_Phdr){
+		.p_type = PT_LOAD, .p_flags = PF_R, .p_filesz = 0x1300, .p_align = 0x1000};
 	/* as lld does: its first page is also the last one of the segment before */
-	f.ph[1] = (Elf64_Phdr){.p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_offset = 0x1340,
-		.p_vaddr = 0x2340, .p_filesz = 0x2000, .p_align = 0x1000};
-	f.ph[2] = (Elf64_Phdr){.p_type = PT_LOAD, .p_flags = PF_R | PF_W, .p_offset = 0x3340,
-		.p_vaddr = 0x6340, .p_filesz = 0x100, .p_align = 0x1000};
-	f.ph[3] = (Elf64_Phdr){.p_type = PT_NOTE, .p_offset = offsetof(struct small_elf, first),
-		.p_filesz = sizeof(f.first) + sizeof(f.build_id), .p_align = 4};
+	f.ph[1] = (Elf64_Phdr){.p_type = PT_LOAD,
+		.p_flags = PF_R | PF_X,
+		.p_offset = 0x1340,
+		.p_vaddr = 0x2340,
+		.p_filesz = 0x2000,
+		.p_align = 0x1000};
+	f.ph[2] = (Elf64_Phdr){.p_type = PT_LOAD,
+		.p_flags = PF_R | PF_W,
+		.p_offset = 0x3340,
+		.p_vaddr = 0x6340,
+		.p_filesz = 0x100,
+		.p_align = 0x1000};
+	f.ph[3] = (Elf64_Phdr){.p_type = PT_NOTE,
+		.p_offset = offsetof(struct small_elf, first),
+		.p_filesz = sizeof(f.first) + sizeof(f.build_id),
+		.p_align = 4};
 	f.ph[4] = (Elf64_Phdr){.p_type = PT_GNU_STACK};
 	return f;
 }
@@ -135,7 +152,8 @@ static void test_vaddr(void **state)
 
 static void test_own_files(void **state)
 {
-	struct image *self = image_open(open("/proc/self/exe", O_RDONLY | O_CLOEXEC), "/proc/self/exe", NULL);
+	struct image *self =
+		image_open(open("/proc/self/exe", O_RDONLY | O_CLOEXEC), "/proc/self/exe", NULL);
 	const ElfW(Phdr) *ph = (const void *)getauxval(AT_PHDR);
 	size_t loads = 0;
 	struct stat st;
@@ -148,7 +166,8 @@ static void test_own_files(void **state)
 			continue;
 		assert_int_equal(self->segments[loads].vaddr, ph[i].p_vaddr);
 		assert_int_equal(self->segments[loads++].offset, ph[i].p_offset);
-		check_vaddr(self, ph[i].p_offset + ph[i].p_filesz / 2, ph[i].p_vaddr + ph[i].p_filesz / 2);
+		check_vaddr(self, ph[i].p_offset + ph[i].p_filesz / 2,
+			ph[i].p_vaddr + ph[i].p_filesz / 2);
 	}
 	assert_int_equal(self->n_segments, loads);
 	assert_int_equal(fstat(self->fd, &st), 0);
@@ -179,7 +198,8 @@ static int find_build_id(struct dl_phdr_info *info, size_t size, void *arg)
 		const char *notes = (const char *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
 
 		if (info->dlpi_phdr[i].p_type == PT_NOTE &&
-			memmem(notes, info->dlpi_phdr[i].p_filesz, image->build_id, image->build_id_bytes))
+			memmem(notes, info->dlpi_phdr[i].p_filesz, image->build_id,
+				image->build_id_bytes))
 			return 1;
 	}
 	return 0;
@@ -238,7 +258,8 @@ static void test_bad_descriptor(void **state)
 	assert_non_null(strstr(err.text, "/lib/x.so"));
 }
 
-/* Headers of other machines and impossible tables are no ELF for us; the rest of the file does not matter then. */
+/* Headers of other machines and impossible tables are no ELF for us; the rest of the file does not
+ * matter then. */
 static void test_refused_headers(void **state)
 {
 	struct small_elf f = small_elf();
@@ -309,7 +330,8 @@ static void test_cut_and_flipped(void **state)
 		struct image *image = image_of_bytes(&f, n);
 
 		assert_int_equal(image->is_elf, n >= offsetof(struct small_elf, first));
-		assert_int_equal(image->build_id_bytes, n >= offsetof(struct small_elf, text) ? 20 : 0);
+		assert_int_equal(
+			image->build_id_bytes, n >= offsetof(struct small_elf, text) ? 20 : 0);
 		image_close(image);
 	}
 	for (size_t bit = 0; bit < offsetof(struct small_elf, text) * 8; bit++) {

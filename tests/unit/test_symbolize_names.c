@@ -33,7 +33,7 @@ static void test_cxx(void **state)
 	check("_ZZ4mainENKUlvE_clEv", "main::{lambda()#1}::operator()");
 	check("_ZN12_GLOBAL__N_15innerEv", "(anonymous namespace)::inner");
 	check("_ZN3foo3barEv.cold", "foo::bar");
-	check("_ZThn8_N3Foo3barEv", "non-virtual thunk to Foo::bar");
+	check("_ZThn8_N3Foo3barEv", "non-virtual thunk to Foo::bar()");
 }
 
 static void test_rust(void **state)
@@ -45,7 +45,7 @@ static void test_rust(void **state)
 	check("_ZN71_$LT$Test$u20$$u2b$$u20$$u27$static$u20$as$u20$foo..Bar$LT$Test$GT$$GT$3bar17h930b740aa94f1d3aE",
 		"<Test + 'static as foo::Bar<Test>>::bar");
 	check("_RNvCs1234_7mycrate3foo", "mycrate::foo");
-	check("_RNvMNtCs1234_7mycrate3foo3Bar3new", "<mycrate::foo::Bar>::new");
+	check("_RNvMCs1234_7mycrateNtB2_3Bar3new", "<mycrate::Bar>::new");
 	check("_RINvNtC3std3mem8align_ofjE", "std::mem::align_of::<usize>");
 }
 
@@ -100,7 +100,7 @@ static void test_long_templates(void **state)
 	check(raw, "std::vector<...>");
 }
 
-/* Back references double the text again and again: 2^60 pieces. Must come back at once, and cut. */
+/* Back references double the text again and again: 2^34 pieces. Must come back at once, and cut. */
 static void test_exponential(void **state)
 {
 	char raw[RAW_NAME_MAX] = "_Z1fI1A", name[SYMBOL_NAME_MAX + 1];
@@ -108,23 +108,23 @@ static void test_exponential(void **state)
 	size_t len;
 
 	(void)state;
-	/* 1AIS_S_E: a template of twice the one before: _Z1fI1A 1BIS_S_E 1BIS1_S1_E ... */
+	/* S_ is f, S0_ A, S1_ B, S2_ B<A, A>, and each further one has the one before it twice. */
 	len = strlen(raw);
-	len += (size_t)sprintf(raw + len, "1BIS_S_E");
-	for (int i = 0; i < 34; i++)
-		len += (size_t)sprintf(raw + len, "S0_IS%c_S%c_E", digits[i + 1], digits[i + 1]);
+	len += (size_t)sprintf(raw + len, "1BIS0_S0_E");
+	for (const char *digit = digits + 2; *digit; digit++)
+		len += (size_t)sprintf(raw + len, "S1_IS%c_S%c_E", *digit, *digit);
 	sprintf(raw + len, "EvT_");
 	name_demangle(raw, name);
 	assert_true(strlen(name) <= SYMBOL_NAME_MAX);
 	assert_string_equal(name + SYMBOL_NAME_MAX - 3, "...");
-	assert_memory_equal(name, "void f<A, B<A, A>" + 5, 12);
+	assert_memory_equal(name, "f<A, B<A, A>, B<B<A, A>, B<A, A> >", 34);
 }
 
 /* Deep nesting must end at the demangler's own limits and not at the end of our stack. */
 static void test_deep(void **state)
 {
-	static const char *const pieces[] = {"P", "N", "I", "X", "F", "1aI", "K", "Dp", "L_Z", "T_", "S", "R", "NvC1a",
-		"B_", "T", "St", "U", "UlvE", "DT", "cv", "sr", "Z"};
+	static const char *const pieces[] = {"P", "N", "I", "X", "F", "1aI", "K", "Dp", "L_Z", "T_",
+		"S", "R", "NvC1a", "B_", "T", "St", "U", "UlvE", "DT", "cv", "sr", "Z"};
 	char raw[RAW_NAME_MAX + 100], name[SYMBOL_NAME_MAX + 1];
 
 	(void)state;
@@ -201,7 +201,7 @@ static void test_choice(void **state)
 	/* Each is better than the one behind it. */
 	struct name_choice order[] = {
 		{"alpha", true, true, NAME_GLOBAL},
-		{"gamma", true, true, NAME_GLOBAL},   /* the alphabet */
+		{"gamma", true, true, NAME_GLOBAL},    /* the alphabet */
 		{"alphabet", true, true, NAME_GLOBAL}, /* the shorter */
 		{"write", true, true, NAME_WEAK},      /* global before weak */
 		{"_ZN1aE", true, true, NAME_WEAK},     /* _Z is no underscore */

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What unwind.c, place.c and finish.c share. */
+#ifndef PROFD_UNWIND_STATE_H
+#define PROFD_UNWIND_STATE_H
+
+#include "unwind/area.h"
+#include "unwind/rules.h"
+#include "unwind/table.h"
+#include "unwind/unwind.h"
+
+/* A piece of the kernel's mappings[] that processes[pid] names or named. It holds on to its tables. */
+struct slice {
+	uint32_t at, n;
+	struct table **tables;
+	size_t n_tables;
+	uint64_t retired; /* epoch */
+	struct slice *next;
+};
+
+/* A process as unwind/ knows it: what user space walks. */
+struct known {
+	uint32_t pid;
+	uint64_t generation;
+	struct profd_mapping *mappings; /* sorted; `pages` is filled in when it is used */
+	struct table **tables;          /* [n]: of each mapping, or NULL; each counted in its refs */
+	size_t n;
+	struct slice *slice;    /* what the kernel walks; NULL: nothing */
+	bool incomplete;        /* something had no room in the kernel's tables */
+	uint64_t room;          /* unwind.room at that time */
+};
+
+struct unwind {
+	struct rules *rules;
+	struct map *tables; /* const struct image * -> struct table * */
+	struct map *known;  /* pid -> struct known * */
+	const struct collect_tables *kernel; /* NULL before unwind_bind */
+	struct area cells, slices;           /* of the kernel's tables */
+	struct slice *retired;
+	uint64_t epoch; /* calls of unwind_reclaim */
+	uint64_t room;  /* grows when room is given back */
+	bool no_room_said;
+	struct profd_scratch *scratch; /* for unwind_finish; NULL before the first */
+	struct unwind_stats stats;
+};
+
+void table_put(struct unwind *u, struct table *t); /* one reference less */
+
+/* Puts the table into the kernel's area if it is not there. False: no room. */
+bool place_table(struct unwind *u, struct table *t);
+
+/* Gives the kernel a new slice of what is placed of the process. 0, -ENOMEM, -ENOSPC (incomplete), or the error
+ * of the kernel. */
+int place_process(struct unwind *u, struct known *k, struct err *err);
+
+/* Takes it away from the kernel. */
+void place_forget(struct unwind *u, struct known *k);
+
+/* Frees slices that were retired at least two epochs ago; all of them with `now`. */
+void place_reclaim(struct unwind *u, bool now);
+
+#endif
