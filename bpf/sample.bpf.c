@@ -10,8 +10,10 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* Constants set before load. */
 const volatile __u64 profd_weight_ns = 0; /* of a sample; 0: the event's own period is in ns */
 const volatile bool profd_kernel_stacks = true;
-const volatile bool profd_user_stacks = true;
 const volatile bool profd_filter_targets = false; /* only processes in `targets` */
+
+/* Not a constant: the verifier would remove the walk as dead code and then miss the body of its loop. */
+bool profd_native_stacks = true;
 
 /* profd's own PID namespace, told by profd_whoami before sampling starts: nesting depth, inode number. */
 __u32 profd_pid_level = 0;
@@ -155,28 +157,27 @@ static __always_inline bool should_defer(const struct profd_sample_record *r)
 	return r->user_end == PROFD_END_NOT_READY || r->user_end == PROFD_END_NO_MAPPING;
 }
 
-/* Native and Python frames; returns how many words are in use. */
-static __always_inline __u32 user_stack(struct profd_scratch *s, struct profd_perf_context *ctx,
-	struct task_struct *task, struct profd_counters *count, __u32 at)
+/* Native frames, or, where the kernel has no table for them yet, none and the sample marked for deferral. */
+static __always_inline __u32 native_stack(
+	struct profd_scratch *s, struct profd_perf_context *ctx, struct task_struct *task, __u32 at)
 {
-	struct profd_sample_record *r = &s->record;
-	const struct profd_python *py;
-	__u32 pid = r->pid;
-
-	if (!profd_user_stacks || !registers_fill(s->registers, ctx, task))
+	if (!profd_native_stacks || !registers_fill(s->registers, ctx, task))
 		return at;
 	native_walk(s, at);
-	if (should_defer(r))
-		r->n_user = 0;
-	at += r->n_user;
-	py = bpf_map_lookup_elem(&pythons, &pid);
-	if (py) {
-		python_walk(s, at, py, BPF_CORE_READ(task, thread.fsbase));
-		at += r->n_python * PROFD_PYTHON_WORDS;
-	}
-	if (should_defer(r))
-		at += defer(s, at, count);
-	return at;
+	if (should_defer(&s->record))
+		s->record.n_user = 0;
+	return at + s->record.n_user;
+}
+
+static __always_inline __u32 python_stack(struct profd_scratch *s, struct task_struct *task, __u32 at)
+{
+	__u32 pid = s->record.pid;
+	const struct profd_python *py = bpf_map_lookup_elem(&pythons, &pid);
+
+	if (!py)
+		return at;
+	python_walk(s, at, py, BPF_CORE_READ(task, thread.fsbase));
+	return at + s->record.n_python * PROFD_PYTHON_WORDS;
 }
 
 /* Whether user space should come at once: a new Python stack or a deferred one has memory that may vanish,
@@ -215,7 +216,10 @@ static __always_inline void sample_take(struct profd_perf_context *ctx, struct p
 	bpf_get_current_comm(r->comm, sizeof(r->comm));
 	words = kernel_stack(s, ctx);
 	r->n_kernel = words;
-	words = user_stack(s, ctx, task, count, words);
+	words = native_stack(s, ctx, task, words);
+	words = python_stack(s, task, words);
+	if (should_defer(r))
+		words += defer(s, words, count);
 	bytes = sizeof(*r) + (__u64)words * sizeof(__u64);
 	if (bytes > sizeof(*r) + sizeof(s->words))
 		return;

@@ -257,7 +257,7 @@ static int kernel_side_open(struct recording *r, struct err *err)
 	struct collect_options options = {
 		.rate_hz = r->request->rate_hz,
 		.kernel_stacks = r->request->kernel,
-		.user_stacks = true,
+		.native_stacks = r->request->native,
 		.per_cpu = !r->request->on_exec && threads_count(r) > PER_CPU_THREADS,
 		.table_cells = unwind_cells_needed(r->unwind),
 		.table_mappings = unwind_mappings_needed(r->unwind),
@@ -310,6 +310,7 @@ static int rooms_open(struct recording *r, struct err *err)
 	struct stack_options stacks = {
 		.process_root = r->request->n_pids > 1 || r->request->subprocesses,
 		.thread_root = r->request->threads,
+		.native = r->request->native,
 	};
 
 	r->generations = map_new(sizeof(uint32_t), sizeof(uint64_t));

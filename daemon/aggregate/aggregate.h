@@ -68,6 +68,7 @@ struct symbolizer;
 
 struct stack_options {
 	bool process_root, thread_root; /* a frame at the root that keeps processes, or threads, apart */
+	bool native;                    /* samples have native frames; otherwise Python frames stand alone */
 };
 
 struct stacker;

@@ -96,6 +96,8 @@ static void name_note(const struct location *l, struct intern *strings, struct f
 
 	if (l->address == NOTE_PYTHON_GONE)
 		snprintf(text, sizeof(text), "[python: code object gone]");
+	else if (l->address == NOTE_NATIVE)
+		snprintf(text, sizeof(text), "[native]");
 	else if (l->address == WALK_TRUNCATED || l->address == NOTE_PYTHON + WALK_TRUNCATED)
 		snprintf(text, sizeof(text), "[truncated]");
 	else if (l->address >= NOTE_PYTHON)

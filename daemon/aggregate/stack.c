@@ -131,6 +131,16 @@ static size_t kernel_put(const struct sample *s, struct location *out)
 	return n;
 }
 
+/* Without native frames: the Python frames as they are, or a sign that there is native code only. */
+static size_t python_only(const struct merge_input *in, struct location *out)
+{
+	if (in->n_python)
+		memcpy(out, in->python, in->n_python * sizeof(*out));
+	else
+		*out = (struct location){.kind = FRAME_NOTE, .address = NOTE_NATIVE};
+	return in->n_python ? in->n_python : 1;
+}
+
 void stacker_build(struct stacker *st, const struct process *p, const struct sample *s, struct stack *out)
 {
 	struct merge_input in = {
@@ -143,12 +153,13 @@ void stacker_build(struct stacker *st, const struct process *p, const struct sam
 	};
 	size_t n, n_merged;
 
+	out->matched = true;
 	thread_name_learn(st, s);
 	if (p) {
 		in.n_native = native_fill(st, p, s);
 		in.n_python = python_fill(st, p, s);
 	}
-	n_merged = merge_stack(&in, st->merged, &out->matched);
+	n_merged = st->options.native ? merge_stack(&in, st->merged, &out->matched) : python_only(&in, st->merged);
 	n = roots_put(st, s, st->stack);
 	while (n_merged)
 		st->stack[n++] = st->merged[--n_merged];

@@ -7,7 +7,7 @@
 #include "base/map.h"
 
 /* Addresses of NOTE locations beside enum walk_end of the native walk. */
-enum { NOTE_PYTHON = 0x100, NOTE_PYTHON_GONE = 0x200 };
+enum { NOTE_PYTHON = 0x100, NOTE_PYTHON_GONE = 0x200, NOTE_NATIVE = 0x201 };
 
 struct thread_name {
 	char text[16];

@@ -21,7 +21,7 @@ struct profd_rule;
 
 struct collect_options {
 	uint32_t rate_hz;
-	bool kernel_stacks, user_stacks;
+	bool kernel_stacks, native_stacks;
 	bool per_cpu; /* events per CPU, for targets with very many threads, instead of per thread */
 	uint32_t table_cells;    /* room for unwind rows, at least; rounded up */
 	uint32_t table_mappings; /* likewise */

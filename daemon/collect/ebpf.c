@@ -84,7 +84,7 @@ static int skeleton_load(struct collect *c, struct err *err)
 	c->use_cycles = events_have_pmu();
 	c->skeleton->rodata->profd_weight_ns = c->use_cycles ? NS_PER_S / c->options.rate_hz : 0;
 	c->skeleton->rodata->profd_kernel_stacks = c->options.kernel_stacks;
-	c->skeleton->rodata->profd_user_stacks = c->options.user_stacks;
+	c->skeleton->data->profd_native_stacks = c->options.native_stacks;
 	c->skeleton->rodata->profd_filter_targets = c->options.per_cpu;
 	rc = sample_bpf__load(c->skeleton);
 	return rc ? load_error(err, rc) : 0;

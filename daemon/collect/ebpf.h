@@ -13,6 +13,9 @@ struct event {
 	uint32_t tid;          /* 0: per CPU */
 	uint32_t cpu;          /* per CPU only */
 	uint32_t until_change; /* samples left before its period changes */
+	uint64_t period_ns;    /* now, */
+	uint64_t changed_ns;   /* since this moment, */
+	uint64_t before_ns;    /* and the one it had before that */
 	bool on_exec;
 };
 
@@ -39,9 +42,9 @@ void events_close(struct collect *c);
 void events_stop(struct collect *c);
 uint64_t events_running_ns(const struct collect *c);
 
-/* A sample of this thread (or CPU) came in: sets its weight where the kernel cannot know it, and after some of
- * them changes the period. */
-void events_sampled(struct collect *c, uint32_t tid, uint32_t cpu, uint64_t *weight_ns);
+/* A sample came in: corrects its weight where the kernel does not tell the period's changes, and after some
+ * samples makes such a change. */
+void events_sampled(struct collect *c, struct sample *s);
 
 /* ring.c: called by the ring for each record */
 int ring_record(void *arg, void *data, size_t bytes);

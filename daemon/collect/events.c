@@ -30,7 +30,7 @@ enum {
 	ATTACH_TRIES = 20,
 	CHANGE_AFTER_MIN = 16, /* samples between two changes of the period, */
 	CHANGE_AFTER_SPAN = 32,
-	JITTER_PERCENT = 20, /* the period lies within +- this much of the nominal one */
+	JITTER_PERCENT = 10, /* the period lies within +- this much of the nominal one */
 };
 
 static int event_open(struct perf_event_attr *attr, int tid, int cpu)
@@ -135,6 +135,7 @@ static int event_attach(struct collect *c, struct perf_event_attr *attr, uint32_
 	event->tid = tid;
 	event->cpu = (uint32_t)(cpu < 0 ? 0 : cpu);
 	event->on_exec = attr->enable_on_exec;
+	event->period_ns = event->before_ns = attr->sample_period;
 	index = map_put(c->event_of_tid, tid ? &event->tid : &event->cpu, NULL);
 	if (index)
 		*index = c->n_events - 1;
@@ -288,20 +289,23 @@ uint64_t events_running_ns(const struct collect *c)
 	return sum;
 }
 
-void events_sampled(struct collect *c, uint32_t tid, uint32_t cpu, uint64_t *weight_ns)
+void events_sampled(struct collect *c, struct sample *s)
 {
-	size_t *index = map_get(c->event_of_tid, c->options.per_cpu ? &cpu : &tid);
+	size_t *index = map_get(c->event_of_tid, c->options.per_cpu ? &s->cpu : &s->tid);
 	struct event *event = index ? &c->events[*index] : NULL;
 	uint64_t period;
 
 	if (!event || c->use_cycles)
 		return;
-	/* The kernel goes on telling the period that the event was opened with. The periods are drawn around the
-	 * nominal one, whatever the thread does, so that is what a sample weighs on average. */
-	*weight_ns = NS_PER_S / c->options.rate_hz;
+	/* The kernel goes on telling the period that the event was opened with. */
+	s->weight_ns = s->time_ns < event->changed_ns ? event->before_ns : event->period_ns;
 	if (--event->until_change)
 		return;
 	event->until_change = CHANGE_AFTER_MIN + random_below(c, CHANGE_AFTER_SPAN);
 	period = period_draw(c);
-	ioctl(event->fd, PERF_EVENT_IOC_PERIOD, &period);
+	if (ioctl(event->fd, PERF_EVENT_IOC_PERIOD, &period) < 0)
+		return;
+	event->before_ns = event->period_ns;
+	event->period_ns = period;
+	event->changed_ns = clock_now_ns();
 }

@@ -74,7 +74,7 @@ int ring_record(void *arg, void *data, size_t bytes)
 		s.stack_bytes = r->stack_bytes;
 	}
 	c->decoded++;
-	events_sampled(c, s.tid, s.cpu, &s.weight_ns);
+	events_sampled(c, &s);
 	c->each(c->each_arg, &s);
 	return 0;
 }

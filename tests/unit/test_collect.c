@@ -98,7 +98,7 @@ static void tally_sample(void *arg, const struct sample *s)
 
 static struct collect *open_or_skip(void)
 {
-	struct collect_options options = {.rate_hz = RATE_HZ, .kernel_stacks = true, .user_stacks = true};
+	struct collect_options options = {.rate_hz = RATE_HZ, .kernel_stacks = true, .native_stacks = true};
 	struct err err = {0};
 	struct collect *c = collect_open(&options, &err);
 
@@ -257,7 +257,7 @@ static void test_no_such_process(void **state)
 static void test_events_per_cpu(void **state)
 {
 	struct collect_options options = {
-		.rate_hz = RATE_HZ, .kernel_stacks = true, .user_stacks = true, .per_cpu = true};
+		.rate_hz = RATE_HZ, .kernel_stacks = true, .native_stacks = true, .per_cpu = true};
 	struct collect *c = open_or_skip();
 	struct child child = child_start(spin), other = child_start(spin);
 	struct tally t = {.pid = (uint32_t)child.pid};
@@ -280,7 +280,7 @@ static void test_events_per_cpu(void **state)
 /* In a PID namespace of its own profd speaks that namespace's numbers. Runs in a child; its status tells. */
 static int namespace_body(void)
 {
-	struct collect_options options = {.rate_hz = RATE_HZ, .kernel_stacks = true, .user_stacks = true};
+	struct collect_options options = {.rate_hz = RATE_HZ, .kernel_stacks = true, .native_stacks = true};
 	struct tally t = {0};
 	struct collect *c;
 	pid_t pid;

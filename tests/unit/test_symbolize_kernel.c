@@ -120,18 +120,17 @@ static void test_data_ends_a_function(void **state)
 
 static void test_malformed(void **state)
 {
+	static const char bad[] =
+		"\n\n \nxyz\nffffffff81000000\nffffffff81000000 \nffffffff81000000 T\n"
+		"ffffffff81000000 T \nffffffff81000001  T double_blank\n-1 T minus\n"
+		"fffffffffffffffffffffffff T overflow\nffffffff81000010 T good\n"
+		"ffffffff81000020 T odd\t[\nffffffff81000030 T module\t[]\nffffffff81000040 T ";
 	char long_line[3000];
 	struct list l;
 
 	(void)state;
 	memset(long_line, 'n', sizeof(long_line));
-	memcpy(long_line,
-		"\n\n \nxyz\nffffffff81000000\nffffffff81000000 \nffffffff81000000 T\n"
-		"ffffffff81000000 T \nffffffff81000001  T double_blank\n-1 T minus\n"
-		"fffffffffffffffffffffffff T overflow\nffffffff81000010 T good\n"
-		"ffffffff81000020 T odd\t[\nffffffff81000030 T module\t[]\n"
-		"ffffffff81000040 T ",
-		249);
+	memcpy(long_line, bad, sizeof(bad) - 1);
 	long_line[sizeof(long_line) - 1] =
 		'\0'; /* no newline at the end, and a name that is too long */
 	list_init(&l, long_line);
