@@ -256,7 +256,9 @@ ENV_INLINE int native_restore_fp(struct profd_scratch *s, const struct profd_rul
 		w->fp = from;
 		return 0;
 	case PROFD_RESTORE_FP:
-		if (w->fp_lost)
+		/* In the epilogue of a function that realigns its stack GCC goes on saying that rbp is
+		 * saved where rbp points to, after it restored rbp. A frame's own rbp points into it. */
+		if (w->fp_lost || w->fp < w->sp || w->fp >= cfa)
 			return 0;
 		from = w->fp;
 		break;

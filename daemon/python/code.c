@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Three tables:
  *
- *   (pid, code address, fingerprint) --> code object --> function number --> qualname, file, first line
- *                                             +--------> lines (shared by equal location tables of a function)
+ *   of a process: (code address, fingerprint) --> code object --> function number --> qualname,
+ * file, first line
+ *                                                      +--------> lines
  *
- * The target runs on while its memory is read. A code object is believed when its identity, read before and after
- * the strings and the location table it points to, has the fingerprint of the sample: then it was alive all the
- * while, and so was what it points to, since code objects never change these. */
+ * Functions and lines are shared by all processes that run the same source.
+ *
+ * The target runs on while its memory is read. A code object is believed when its identity, read
+ * before and after the strings and the location table it points to, has the fingerprint of the
+ * sample: then it was alive all the while, and so was what it points to, since code objects never
+ * change these. */
 #include "python/code.h"
 
 #include <errno.h>
@@ -24,13 +28,13 @@ enum {
 	OB_TYPE = 8,
 	OB_SIZE = 16,
 	FUNCTIONS_PER_BLOCK = 1024,
-	CODES_MAX = 4 << 20, /* code objects of all processes together */
+	OBJECTS_MAX = 1 << 20,   /* code objects of a process, */
+	FUNCTIONS_MAX = 4 << 20, /* and functions of all: far above any program, but a target can
+				    make them up */
 };
 
 struct code_key {
-	uint64_t address;
-	uint32_t pid;
-	uint32_t fingerprint;
+	uint64_t address, fingerprint;
 };
 
 struct code_object {
@@ -49,12 +53,11 @@ struct lines_key {
 };
 
 struct codes {
-	struct map *objects;   /* struct code_key -> struct code_object */
-	struct map *numbers;   /* struct function_key -> uint32_t */
-	struct map *lines;     /* struct lines_key -> struct lines * */
-	struct map *dead;      /* scratch of codes_forget: see there */
+	struct map *numbers; /* struct function_key -> uint32_t */
+	struct map *lines;   /* struct lines_key -> struct lines * */
 	struct intern *strings;
-	struct python_function **blocks; /* function `n` is blocks[(n - 1) / PER_BLOCK][(n - 1) % PER_BLOCK] */
+	struct python_function *
+		*blocks; /* function `n` is blocks[(n - 1) / PER_BLOCK][(n - 1) % PER_BLOCK] */
 	uint32_t n_functions, n_blocks;
 	struct buf text; /* scratch */
 	struct python_stats stats;
@@ -62,7 +65,7 @@ struct codes {
 
 /* What is read of a code object. */
 struct identity {
-	uint64_t words[PROFD_PYTHON_CODE_BYTES / 8];
+	__u64 words[PROFD_PYTHON_CODE_BYTES / 8];
 	uint32_t fingerprint, first_line;
 };
 
@@ -73,11 +76,10 @@ struct codes *codes_new(void)
 	if (!c)
 		return NULL;
 	buf_init(&c->text, CODE_BUF_MAX);
-	c->objects = map_new(sizeof(struct code_key), sizeof(struct code_object));
 	c->numbers = map_new(sizeof(struct function_key), sizeof(uint32_t));
 	c->lines = map_new(sizeof(struct lines_key), sizeof(struct lines *));
 	c->strings = intern_new();
-	if (!c->objects || !c->numbers || !c->lines || !c->strings) {
+	if (!c->numbers || !c->lines || !c->strings) {
 		codes_free(c);
 		return NULL;
 	}
@@ -97,7 +99,6 @@ void codes_free(struct codes *c)
 	for (uint32_t i = 0; i < c->n_blocks; i++)
 		free(c->blocks[i]);
 	free(c->blocks);
-	map_free(c->objects);
 	map_free(c->numbers);
 	map_free(c->lines);
 	if (c->strings)
@@ -106,7 +107,13 @@ void codes_free(struct codes *c)
 	free(c);
 }
 
-/* ---- functions --------------------------------------------------------------------------------- */
+struct map *codes_objects_new(void)
+{
+	return map_new(sizeof(struct code_key), sizeof(struct code_object));
+}
+
+/* ---- functions ---------------------------------------------------------------------------------
+ */
 
 const struct python_function *codes_function(const struct codes *c, uint64_t number)
 {
@@ -120,6 +127,8 @@ static struct python_function *function_add(struct codes *c)
 	struct python_function **blocks;
 	uint32_t at = c->n_functions % FUNCTIONS_PER_BLOCK;
 
+	if (c->n_functions >= FUNCTIONS_MAX)
+		return NULL;
 	if (c->n_functions / FUNCTIONS_PER_BLOCK == c->n_blocks) {
 		blocks = realloc(c->blocks, (c->n_blocks + 1) * sizeof(*blocks));
 		if (!blocks)
@@ -134,7 +143,8 @@ static struct python_function *function_add(struct codes *c)
 }
 
 /* 0: out of memory. */
-static uint32_t function_number(struct codes *c, const char *qualname, const char *file, uint32_t first_line)
+static uint32_t function_number(
+	struct codes *c, const char *qualname, const char *file, uint32_t first_line)
 {
 	struct function_key key = {intern(c->strings, *qualname ? qualname : "<no name>"),
 		intern(c->strings, file), first_line};
@@ -166,7 +176,8 @@ static const struct lines *lines_get(
 	return lines ? *lines : NULL;
 }
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading -----------------------------------------------------------------------------------
+ */
 
 static uint32_t int_at(const struct identity *id, uint16_t offset)
 {
@@ -177,16 +188,16 @@ static uint32_t int_at(const struct identity *id, uint16_t offset)
 }
 
 /* 0, -ESTALE, or why not. */
-static int identity_read(uint32_t pid, const struct layout *l, uint64_t code_type,
-	const struct python_frame *frame, struct identity *id)
+static int identity_read(
+	const struct code_source *source, const struct python_frame *frame, struct identity *id)
 {
-	const struct profd_python *w = &l->walk;
+	const struct profd_python *w = &source->layout->walk;
 	size_t bytes = w->code_traceable + 4U;
-	ssize_t n = process_read(pid, frame->code, id->words, bytes);
+	ssize_t n = process_read(source->pid, frame->code, id->words, bytes);
 
 	if (n != (ssize_t)bytes)
-		return n == -ESRCH ? -ESRCH : -ESTALE; /* unmapped by now */
-	if (code_type && id->words[OB_TYPE / 8] != code_type)
+		return n == -ESRCH || n == -EPERM ? (int)n : -ESTALE; /* unmapped by now */
+	if (source->code_type && id->words[OB_TYPE / 8] != source->code_type)
 		return -ESTALE;
 	id->first_line = int_at(id, w->code_first_line);
 	id->fingerprint = profd_python_fingerprint(
@@ -195,47 +206,48 @@ static int identity_read(uint32_t pid, const struct layout *l, uint64_t code_typ
 }
 
 /* Fills `text` with qualname, NUL, file, NUL, location table; sets where the latter two begin. */
-static int parts_read(uint32_t pid, const struct layout *l, const struct identity *id, struct buf *text,
+static int parts_read(const struct code_source *source, const struct identity *id, struct buf *text,
 	size_t *file, size_t *table)
 {
+	const struct layout *l = source->layout;
 	int error;
 
 	buf_reset(text);
-	error = text_read(pid, l, id->words[l->code_qualname / 8], text);
+	error = text_read(source->pid, l, id->words[l->code_qualname / 8], text);
 	if (error || (error = buf_putc(text, '\0')))
 		return error;
 	*file = text->len;
-	error = text_read(pid, l, id->words[l->code_filename / 8], text);
+	error = text_read(source->pid, l, id->words[l->code_filename / 8], text);
 	if (error || (error = buf_putc(text, '\0')))
 		return error;
 	*table = text->len;
-	return bytes_read(pid, l, id->words[l->code_linetable / 8], LINETABLE_MAX, text);
+	return bytes_read(source->pid, l, id->words[l->code_linetable / 8], LINETABLE_MAX, text);
 }
 
-static int object_read(struct codes *c, uint32_t pid, const struct layout *l, uint64_t code_type,
+static int object_read(struct codes *c, const struct code_source *source,
 	const struct python_frame *frame, struct code_object *out)
 {
 	struct identity id;
-	size_t file, table;
-	uint32_t function;
+	size_t file = 0, table = 0;
 	int error, again;
 
-	error = identity_read(pid, l, code_type, frame, &id);
+	error = identity_read(source, frame, &id);
 	if (error)
 		return error;
-	error = parts_read(pid, l, &id, &c->text, &file, &table);
-	again = identity_read(pid, l, code_type, frame, &id);
+	error = parts_read(source, &id, &c->text, &file, &table);
+	again = identity_read(source, frame, &id);
 	if (again || error)
 		return again ? again : error;
-	function = function_number(c, c->text.data, c->text.data + file, id.first_line);
-	if (!function)
+	out->function = function_number(c, c->text.data, c->text.data + file, id.first_line);
+	if (!out->function)
 		return -ENOMEM;
-	out->lines = lines_get(c, function, c->text.data + table, c->text.len - table, id.first_line);
-	out->function = function;
+	out->lines = lines_get(
+		c, out->function, c->text.data + table, c->text.len - table, id.first_line);
 	return out->lines ? 0 : -ENOMEM;
 }
 
-/* Failures that another try will not mend, so that a frame that comes with every sample costs no system calls. */
+/* Failures that another try will not mend, so that a frame that comes with every sample costs no
+ * system calls. */
 static bool is_final(int error)
 {
 	return error == -EINVAL || error == -EFAULT;
@@ -251,20 +263,19 @@ static void count(struct codes *c, int error)
 		c->stats.code_objects++;
 }
 
-int codes_find(struct codes *c, uint32_t pid, const struct layout *layout, uint64_t code_type,
-	const struct python_frame *frame, uint64_t *function, uint32_t *line)
+int codes_find(struct codes *c, const struct code_source *source, const struct python_frame *frame,
+	uint64_t *function, uint32_t *line)
 {
-	struct code_key key = {frame->code, pid, frame->fingerprint};
-	struct code_object fresh = {0}, *o = map_get(c->objects, &key);
+	struct code_key key = {frame->code, frame->fingerprint};
+	struct code_object fresh = {0}, *o = map_get(source->objects, &key);
 
 	if (!o) {
-		if (!layout)
-			return -ESRCH;
-		fresh.error = object_read(c, pid, layout, code_type, frame, &fresh);
+		fresh.error = object_read(c, source, frame, &fresh);
 		count(c, fresh.error);
 		if (fresh.error && !is_final(fresh.error))
 			return fresh.error;
-		if (map_count(c->objects) >= CODES_MAX || !(o = map_put(c->objects, &key, NULL)))
+		if (map_count(source->objects) >= OBJECTS_MAX ||
+			!(o = map_put(source->objects, &key, NULL)))
 			return -ENOMEM;
 		*o = fresh;
 	}
@@ -273,33 +284,6 @@ int codes_find(struct codes *c, uint32_t pid, const struct layout *layout, uint6
 	*function = o->function;
 	*line = lines_find(o->lines, frame->instruction);
 	return 0;
-}
-
-void codes_forget(struct codes *c, uint32_t pid)
-{
-	struct map *kept = map_new(sizeof(struct code_key), sizeof(struct code_object));
-	const void *key;
-	void *value, *to;
-	size_t at = 0, of_pid = 0;
-
-	while (map_next(c->objects, &at, &key, &value))
-		of_pid += ((const struct code_key *)key)->pid == pid;
-	at = 0;
-	while (kept && of_pid && map_next(c->objects, &at, &key, &value)) {
-		if (((const struct code_key *)key)->pid == pid)
-			continue;
-		to = map_put(kept, key, NULL);
-		if (!to)
-			of_pid = 0; /* out of memory: everything stays */
-		else
-			memcpy(to, value, sizeof(struct code_object));
-	}
-	if (kept && of_pid) {
-		map_free(c->objects);
-		c->objects = kept;
-		return;
-	}
-	map_free(kept);
 }
 
 void codes_stats(const struct codes *c, struct python_stats *stats)

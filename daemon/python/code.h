@@ -7,17 +7,24 @@
 #include "python/python.h"
 
 struct codes;
+struct map;
 
 struct codes *codes_new(void); /* NULL: out of memory */
 void codes_free(struct codes *c);
 
-/* Function number and line of a frame; the errors of python_location(). `layout` may be NULL: then only what is
- * known already is found (-ESRCH). */
-int codes_find(struct codes *c, uint32_t pid, const struct layout *layout, uint64_t code_type,
-	const struct python_frame *frame, uint64_t *function, uint32_t *line);
+/* What is known of the code objects of one process; free with map_free(). NULL: out of memory. */
+struct map *codes_objects_new(void);
 
-/* Drops the code objects of a process; functions stay. */
-void codes_forget(struct codes *c, uint32_t pid);
+struct code_source {
+	uint32_t pid;
+	const struct layout *layout;
+	uint64_t code_type; /* address of PyCode_Type; 0: not known */
+	struct map *objects;
+};
+
+/* Function number and line of a frame; the errors of python_location(). */
+int codes_find(struct codes *c, const struct code_source *source, const struct python_frame *frame,
+	uint64_t *function, uint32_t *line);
 
 const struct python_function *codes_function(const struct codes *c, uint64_t number);
 void codes_stats(const struct codes *c, struct python_stats *stats);

@@ -180,6 +180,9 @@ static int choose_layout(struct finder *f)
 	find_version(f, runtime, bytes);
 	major = version_major(out->version);
 	minor = version_minor(out->version);
+	if (out->version)
+		snprintf(out->version_text, sizeof(out->version_text), "%u.%u.%u", major, minor,
+			(unsigned)(out->version >> 8 & 0xff));
 	known = layout_known(major, minor);
 	if (!out->version) {
 		err_set(&err, -ENOTSUP,

@@ -20,8 +20,9 @@ struct python_image {
 	int status; /* 1: supported, 0: no CPython, -ENOTSUP: see `why` */
 	char *why;
 	uint64_t version; /* PY_VERSION_HEX; micro and serial 0 where only the file's name tells */
-	uint64_t runtime; /* _PyRuntime */
-	uint64_t code_type; /* PyCode_Type; 0: not known */
+	char version_text[16]; /* "3.12.1" */
+	uint64_t runtime;      /* _PyRuntime */
+	uint64_t code_type;    /* PyCode_Type; 0: not known */
 	struct layout layout;
 	struct eval_ranges eval;
 };

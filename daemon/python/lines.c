@@ -95,12 +95,15 @@ struct lines *lines_decode(const uint8_t *table, size_t bytes, uint32_t first_li
 	if (!l)
 		return NULL;
 	l->n = 0;
-	while (r.at < r.end && *r.at & 0x80) { /* the first byte of an entry, and no other, has bit 7 */
+	while (r.at < r.end &&
+		*r.at & 0x80) { /* the first byte of an entry, and no other, has bit 7 */
 		unsigned form = *r.at >> 3 & 15;
 
 		offset += ((*r.at++ & 7) + 1U) * CODE_UNIT;
 		line += read_entry(&r, form);
-		add(l, offset, form == FORM_NO_LOCATION || line < 0 || line > INT32_MAX ? 0 : (uint32_t)line);
+		add(l, offset,
+			form == FORM_NO_LOCATION || line < 0 || line > INT32_MAX ? 0
+										 : (uint32_t)line);
 	}
 	fit = realloc(l, sizeof(*l) + l->n * sizeof(*l->ranges));
 	return fit ? fit : l;

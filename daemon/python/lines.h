@@ -8,8 +8,9 @@
 
 struct lines;
 
-/* Decodes a location table (co_linetable, CPython 3.11 and later: InternalDocs/code_objects.md, "Locations
- * table"). Any bytes will do; what makes no sense ends the table. NULL: out of memory. */
+/* Decodes a location table (co_linetable, CPython 3.11 and later: InternalDocs/code_objects.md,
+ * "Locations table"). Any bytes will do; what makes no sense ends the table. NULL: out of memory.
+ */
 struct lines *lines_decode(const uint8_t *table, size_t bytes, uint32_t first_line);
 
 /* The line of the instruction `offset` bytes into the bytecode; 0: none. */

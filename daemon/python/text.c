@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Strings of the target: PyUnicode objects (Include/cpython/unicodeobject.h), of which only the compact kinds are
- * read; others are not made any more by 3.11 and later for names. */
+/* Strings of the target: PyUnicode objects (Include/cpython/unicodeobject.h), of which only the
+ * compact kinds are read; others are not made any more by 3.11 and later for names. */
 #include "python/text.h"
 
 #include <errno.h>
@@ -11,7 +11,8 @@
 enum {
 	HEADER_MAX = 96,
 	CHAR_BYTES_MAX = 4,
-	STATE_KIND_SHIFT = 2, /* struct { interned:2; kind:3; compact:1; ascii:1; ... }, 3.11 - 3.14 */
+	STATE_KIND_SHIFT =
+		2, /* struct { interned:2; kind:3; compact:1; ascii:1; ... }, 3.11 - 3.14 */
 	STATE_COMPACT = 1 << 5,
 	STATE_ASCII = 1 << 6,
 	FIRST_READ = 4096,
@@ -99,7 +100,8 @@ int text_read(uint32_t pid, const struct layout *layout, uint64_t address, struc
 	return put_object(&t, layout, out);
 }
 
-int bytes_read(uint32_t pid, const struct layout *layout, uint64_t address, size_t max, struct buf *out)
+int bytes_read(
+	uint32_t pid, const struct layout *layout, uint64_t address, size_t max, struct buf *out)
 {
 	char first[FIRST_READ];
 	ssize_t n = process_read(pid, address, first, sizeof(first));

@@ -24,18 +24,19 @@ struct image;
 struct symbolizer;
 
 struct symbol {
-	const char *name;   /* never empty */
-	const char *module; /* native: image->name (the image's own); kernel: "kernel" or the
-			       module; JIT: "[jit]" */
-	uint64_t offset;    /* of the address into the function, in bytes */
+	const char *name; /* never empty */
+	/* Native: image->name, the image's own. Kernel: "kernel", the module, or "bpf". JIT:
+	 * "[jit]". */
+	const char *module;
+	uint64_t offset; /* of the address into the function, in bytes */
 };
 
 struct symbolizer *symbolizer_new(void); /* NULL: out of memory */
 void symbolizer_free(struct symbolizer *s);
 
-/* For tests, and for hosts that keep these elsewhere. To be called before the first question.
- * Defaults:
- * "/usr/lib/debug" and "/proc/kallsyms". The text is the caller's and must stay. */
+/* For tests, and for hosts that keep these elsewhere than in "/usr/lib/debug" and
+ * "/proc/kallsyms". To be called before the first question. The text is the caller's and must stay.
+ */
 void symbolizer_set_debug_folder(struct symbolizer *s, const char *path);
 void symbolizer_set_kallsyms(struct symbolizer *s, const char *path);
 

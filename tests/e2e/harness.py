@@ -16,6 +16,7 @@ import platform
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
 import time
@@ -39,7 +40,7 @@ PYTHON_FRAME = re.compile(r"^(?P<name>.*) \((?P<path>.*):(?P<line>\d+)\)$")
 def why_no_ebpf():
     """The reason why eBPF sampling cannot be tested here, or ""."""
     if not PROFD.exists():
-        return f"{PROFD} was not built"
+        raise FileNotFoundError(f"{PROFD} was not built")
     if os.geteuid() != 0:
         return "eBPF needs root"
     tool = shutil.which("bpftool", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
@@ -257,13 +258,45 @@ def user_frames(frames):
     return [f for f in frames if not is_kernel(f)]
 
 
+def path_of(frames):
+    """Function names root first, without the kernel's."""
+    return [function_of(f) for f in user_frames(frames)]
+
+
+def ends_with(frames, *names):
+    return path_of(frames)[-len(names) :] == list(names)
+
+
+THREAD_ENTRIES = {"_start", "clone", "__clone", "clone3", "__clone3"}
+
+
+@functools.lru_cache(maxsize=None)
+def entry_point(path):
+    """Base name and entry address (e_entry of the ELF64 header) of an executable."""
+    with open(path, "rb") as f:
+        return os.path.basename(path), struct.unpack_from("<Q", f.read(32), 24)[0]
+
+
+def reaches_entry(frames, executable, roots=0):
+    """Whether the outermost frame, after `roots` process and thread roots, is where a process or thread begins: by its
+    symbol, or in a stripped file by its address, which lies within the few instructions of the entry point."""
+    if len(frames) <= roots:
+        return False
+    frame = frames[roots]
+    if function_of(frame) in THREAD_ENTRIES:
+        return True
+    name, entry = entry_point(executable)
+    match = re.match(r"^\[(.*)\+0x([0-9a-f]+)\]$", frame)
+    return bool(match) and match.group(1) == name and entry <= int(match.group(2), 16) < entry + 64
+
+
 def run_record(*args, timeout=120, **more):
     """profd record with the arguments; a subprocess.CompletedProcess with text."""
     return subprocess.run([str(PROFD), "record", *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, timeout=timeout, **more)
 
 
-def record(pid, *options, rate=999, seconds=3.0):
+def record(pid, *options, rate=999, seconds=3):
     """Records a process as collapsed stacks. Fails loudly: a recording that failed is no measurement."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "out.collapsed")

@@ -264,59 +264,80 @@ static void test_many(void **state)
 	}
 }
 
-/* The child writes its map under the number that it has in its own PID namespace, and ends. */
-static void run_child(int ready, int go_on)
+/* Writes its map under the number that it has in its own PID namespace, waits for a word, and ends.
+ */
+static void run_target(int ready, int go_on)
 {
-	char path[64];
+	char path[64] = "";
 	int fd;
 
 	snprintf(path, sizeof(path), "/tmp/perf-%d.map", (int)getpid());
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (fd_write_all(fd, "1000 10 from the child\n", 23) < 0 ||
-		write(ready, path, sizeof(path)) < 0)
-		_exit(1);
-	if (read(go_on, path, 1) < 0)
+		write(ready, path, sizeof(path)) != sizeof(path) || read(go_on, path, 1) != 1)
 		_exit(1);
 	_exit(0);
 }
 
-static void check_child(struct jit_test *t, int new_namespace)
+enum { NO_NAMESPACE = 77 };
+
+/* The target is a grandchild, because a process cannot enter a new PID namespace itself. */
+static void run_middle(bool new_namespace, int pids, int ready, int go_on)
 {
-	int ready[2], go_on[2], status;
+	int status;
+	pid_t target;
+
+	if (new_namespace && unshare(CLONE_NEWPID) < 0)
+		_exit(NO_NAMESPACE);
+	target = fork();
+	if (!target)
+		run_target(ready, go_on);
+	if (target < 0 || write(pids, &target, sizeof(target)) != sizeof(target) ||
+		waitpid(target, &status, 0) != target)
+		_exit(1);
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+}
+
+static void check_child(struct jit_test *t, bool new_namespace)
+{
+	int pids[2], ready[2], go_on[2], status;
 	struct symbol symbol;
 	struct err err = {0};
 	char path[64];
-	pid_t child;
+	pid_t middle, target = 0;
 
-	if (new_namespace && unshare(CLONE_NEWPID) < 0) {
-		print_message("skipped: a new PID namespace needs root: %s\n", strerror(errno));
+	assert_int_equal(
+		pipe2(pids, O_CLOEXEC) | pipe2(ready, O_CLOEXEC) | pipe2(go_on, O_CLOEXEC), 0);
+	middle = fork();
+	if (!middle)
+		run_middle(new_namespace, pids[1], ready[1], go_on[0]);
+	assert_true(middle > 0);
+	fd_close(&pids[1]);
+	if (read(pids[0], &target, sizeof(target)) != sizeof(target)) {
+		assert_int_equal(waitpid(middle, &status, 0), middle);
+		assert_int_equal(WEXITSTATUS(status), NO_NAMESPACE);
+		print_message("skipped: a new PID namespace needs root\n");
 		skip();
 	}
-	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
-	assert_int_equal(pipe2(go_on, O_CLOEXEC), 0);
-	child = fork();
-	if (!child)
-		run_child(ready[1], go_on[0]);
-	assert_true(child > 0);
 	assert_int_equal(read(ready[0], path, sizeof(path)), sizeof(path));
 	if (new_namespace)
 		assert_string_equal(path, "/tmp/perf-1.map");
-	assert_int_equal(symbolizer_preload_jit(t->s, (uint32_t)child, &err), 0);
+	assert_int_equal(symbolizer_preload_jit(t->s, (uint32_t)target, &err), 0);
 	assert_int_equal(write(go_on[1], "x", 1), 1);
-	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(waitpid(middle, &status, 0), middle);
 	assert_int_equal(status, 0);
 	unlink(path);
-	assert_true(symbolize_jit(
-		t->s, (uint32_t)child, 0x1008, &symbol)); /* it is gone, its names are not */
+	assert_true(
+		symbolize_jit(t->s, (uint32_t)target, 0x1008, &symbol)); /* its names outlive it */
 	assert_string_equal(symbol.name, "from the child");
-	assert_false(symbolize_jit(t->s, (uint32_t)child, 0x2000, &symbol));
-	assert_false(
-		symbolize_jit(t->s, t->pid, 0x1008, &symbol)); /* nor are they anybody else's */
-	symbolizer_forget_jit(t->s, (uint32_t)child);
-	assert_false(symbolize_jit(t->s, (uint32_t)child, 0x1008, &symbol));
+	assert_false(symbolize_jit(t->s, (uint32_t)target, 0x2000, &symbol));
+	assert_false(symbolize_jit(t->s, t->pid, 0x1008, &symbol)); /* and are not anybody else's */
+	symbolizer_forget_jit(t->s, (uint32_t)target);
+	assert_false(symbolize_jit(t->s, (uint32_t)target, 0x1008, &symbol));
+	fd_close(&pids[0]);
 	for (int i = 0; i < 2; i++) {
-		close(ready[i]);
-		close(go_on[i]);
+		fd_close(&ready[i]);
+		fd_close(&go_on[i]);
 	}
 }
 

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A target that does the same in step with the sampling period must not deceive the sampler."""
+import unittest
+
+import harness
+from harness import Target, need_ebpf, record, share_bound
+
+RATES = (999, 499)
+SECONDS = 5
+# The period stays the same for up to 48 samples in between two changes; so many samples count as one.
+SAMPLES_PER_CHANGE = 48
+
+
+@need_ebpf
+class Period(unittest.TestCase):
+    def check(self, beat_ns, rate):
+        with Target("periodic", beat_ns) as target:
+            recording = record(target.pid, rate=rate, seconds=SECONDS)
+            truth = target.stop()["TRUTH"]
+        share = truth["parts"]["on_beat"]["ns"] / truth["cpu_ns"]
+        independent = recording.samples / SAMPLES_PER_CHANGE
+        bound = share_bound(share, independent, 1.0, 1e-9, 1e-9)
+        self.assertLess(bound, 0.2, "too few samples to tell anything")
+        measured = recording.share("on_beat")
+        self.assertLessEqual(abs(measured - share), bound,
+                             f"measured {measured:.3f}, true {share:.3f}, bound {bound:.3f}\n" + recording.describe())
+
+    def test_the_same_period(self):
+        for rate in RATES:
+            with self.subTest(rate=rate):
+                self.check(round(1e9 / rate), rate)
+
+    def test_half_the_period(self):
+        self.check(round(1e9 / 999 / 2), 999)
+
+
+if __name__ == "__main__":
+    unittest.main()
