@@ -165,14 +165,14 @@ ENV_INLINE void python_restart(struct profd_python_walk *w)
 	w->frame = w->outer;
 }
 
-/* Returns 1: the walk is over, unless it was on trial. */
+/* Returns 1: the walk is over, unless it was on trial and proved wrong. */
 ENV_INLINE long python_stop(struct profd_python_walk *w, __u32 end)
 {
-	if (w->check) {
+	if (w->check && end != PROFD_END_TRUNCATED) {
 		python_restart(w);
 		return 0;
 	}
-	w->end = end;
+	w->end = (__u8)end;
 	return 1;
 }
 
@@ -275,9 +275,9 @@ ENV_INLINE long python_boundary(struct profd_scratch *s, __u64 previous)
 		return 0;
 	}
 	w->check = 0;
+	w->frame = previous;
 	if (python_close_run(s))
 		return python_stop(w, PROFD_END_TRUNCATED);
-	w->frame = previous;
 	return 0;
 }
 
@@ -317,9 +317,12 @@ static long python_step(__u32 i, void *data)
 	__u32 word, owner, end;
 
 	(void)i;
+	if (!frame && w->check && w->outer) {
+		python_restart(w);
+		return 0;
+	}
 	if (!frame) {
-		end = python_close_run(s) ? PROFD_END_TRUNCATED : PROFD_END_COMPLETE;
-		w->end = end;
+		w->end = python_close_run(s) ? PROFD_END_TRUNCATED : PROFD_END_COMPLETE;
 		return 1;
 	}
 	if (frame & 7 || frame >= PYTHON_ADDRESS_LIMIT)

@@ -57,6 +57,7 @@ __attribute__((noreturn)) static void engine_main(
 	ignore(SIGHUP);
 	signals_restore(signals);
 	ignore(SIGPIPE);
+	ignore(SIGXFSZ); /* a file size limit is an error to tell, not a death */
 	keep_socket_only(socket_fd);
 	if (chdir("/") < 0)
 		_exit(1);

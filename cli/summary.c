@@ -139,7 +139,7 @@ static void print_advice(FILE *to, const struct summary *s)
 	size_t i;
 	json_t *note;
 
-	if (samples < FEW_SAMPLES) {
+	if (samples < FEW_SAMPLES && !json_array_size(notes)) { /* the daemon knows better why */
 		fputs("profd: ", to);
 		print_clean(to, s->subject, 60);
 		terminal_duration(real(s->finished, "duration_s"), duration);

@@ -29,12 +29,16 @@ static bool name_native(
 	const struct namer *n, const struct location *l, struct intern *strings, struct frame *out)
 {
 	const struct image *image = process_image(n->processes, (uint32_t)l->scope);
+	uint64_t start = l->address;
 	struct symbol symbol;
 
 	if (!image)
 		return name_symbol(false, NULL, "unknown", l->address, strings, out);
-	return name_symbol(symbolize_native(n->symbols, image, l->address, &symbol), &symbol, image->name,
-		l->address, strings, out);
+	if (symbolize_native(n->symbols, image, l->address, &symbol))
+		return name_symbol(true, &symbol, image->name, l->address, strings, out);
+	/* Without a symbol the function goes by the offset of its start, not by one of each call in it. */
+	symbolize_function_start(n->symbols, image, l->address, &start);
+	return name_symbol(false, NULL, image->name, start, strings, out);
 }
 
 /* Code of no file: JIT code if the process's perf map tells, else just an address. */

@@ -28,8 +28,8 @@
 
 enum {
 	ATTACH_TRIES = 20,
-	CHANGE_AFTER_MIN = 16, /* samples between two changes of the period, */
-	CHANGE_AFTER_SPAN = 32,
+	CHANGE_AFTER_MIN = 48, /* samples between two changes of the period, */
+	CHANGE_AFTER_SPAN = 64,
 	JITTER_PERCENT = 10, /* the period lies within +- this much of the nominal one */
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One line per stack that was sampled itself: frames root first, joined by `;`, a blank, samples. Stacks
- * that read the same are one line. A stack stands before those that go on from it, and siblings in
- * the order of their bytes. */
+/* One line per stack that was sampled itself: frames root first, joined by `;`, a blank, samples.
+ * Stacks that read the same are one line. A stack stands before those that go on from it, and
+ * siblings in the order of their bytes. */
 #include "render/formats.h"
 
 #include <errno.h>
@@ -43,13 +43,13 @@ static int compare_labels(const void *a, const void *b, void *arg)
 {
 	const struct labels *l = arg;
 
-	return strcmp(l->text.data + l->at[*(const uint32_t *)a], l->text.data + l->at[*(const uint32_t *)b]);
+	return strcmp(l->text.data + l->at[*(const uint32_t *)a],
+		l->text.data + l->at[*(const uint32_t *)b]);
 }
 
 /* `line` holds the path to the node before; `ends[d]` is where its frame at depth d ends. */
-static void write_stacks(
-	const struct tree *t, const struct ranks *r, const struct labels *l, size_t *ends, struct buf *line,
-	struct buf *out)
+static void write_stacks(const struct tree *t, const struct ranks *r, const struct labels *l,
+	size_t *ends, struct buf *line, struct buf *out)
 {
 	ends[0] = 0;
 	if (t->nodes[0].self_samples) {
@@ -74,8 +74,8 @@ static void write_stacks(
 	}
 }
 
-static int write_tree(const struct tree *t, const struct ranks *r, const struct labels *l, struct buf *out,
-	struct err *err)
+static int write_tree(const struct tree *t, const struct ranks *r, const struct labels *l,
+	struct buf *out, struct err *err)
 {
 	size_t *ends = calloc((size_t)t->depth + 1, sizeof(*ends));
 	struct buf line;

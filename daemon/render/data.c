@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* All of the profile for the script, in <metadata> elements of at most some MB each (XML readers limit the
- * length of one text). Numbers are written in base 32, least digit first, one character per digit: 0 - 31
- * end a number, 32 - 63 go on. flamegraph_data.js reads this back.
+/* All of the profile for the script, in <metadata> elements of at most some MB each (XML readers
+ * limit the length of one text). Numbers are written in base 32, least digit first, one character
+ * per digit: 0 - 31 end a number, 32 - 63 go on. flamegraph_data.js reads this back.
  *
  *   meta    JSON: title, quality, unit, how many frames and nodes there are
  *   names   JSON arrays of strings, numbered from 0 across the elements; 0 is ""
  *   frames  per frame: kind * COLOUR_VARIANTS + variant, name, file, line, module
  *   nodes   per node, parents first: frame, steps up from the node before (0: its child),
- *           2 * self samples + 1 where a weight follows, self weight in ns. The root's frame is 0, unused.
+ *           2 * self samples + 1 where a weight follows, self weight in ns. The root's frame is 0,
+ * unused.
  */
 #include "render/picture.h"
 
@@ -22,7 +23,8 @@ enum { CHUNK_BYTES = 2 << 20 };
 
 static void number_put(struct buf *b, uint64_t value)
 {
-	static const char digits[64] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	static const char digits[64] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 	char text[16];
 	size_t n = 0;
 
@@ -125,13 +127,15 @@ static void meta_write(const struct picture *pic, struct buf *out)
 	buf_printf(out, ",\"weighted\":%s,\"frames\":%u,\"nodes\":%u,\"variants\":%d,\"kinds\":[",
 		pic->weighted ? "true" : "false", pic->ranks.n, pic->tree.n_nodes, COLOUR_VARIANTS);
 	for (uint32_t kind = 0; kind < FRAME_KINDS; kind++)
-		buf_printf(out, "%s[\"%s\",\"%c\"]", kind ? "," : "", frame_kind_name(kind), picture_class(kind));
+		buf_printf(out, "%s[\"%s\",\"%c\"]", kind ? "," : "", frame_kind_name(kind),
+			picture_class(kind));
 	buf_puts(out, "],\"quality\":[");
 	for (const char *s = pic->quality.data; s && *s;) {
 		size_t n = strcspn(s, "\n");
 		char line[QUALITY_LINE_MAX];
 
-		snprintf(line, sizeof(line), "%.*s", (int)(n < sizeof(line) ? n : sizeof(line) - 1), s);
+		snprintf(line, sizeof(line), "%.*s", (int)(n < sizeof(line) ? n : sizeof(line) - 1),
+			s);
 		text_json(out, line);
 		s += n;
 		if (*s && *++s)
@@ -149,7 +153,8 @@ int data_write(const struct picture *pic, struct buf *out, struct err *err)
 	int rc = 0;
 
 	if (!names.number || !names.used) {
-		rc = err_set(err, -ENOMEM, "not enough memory to write %u names", pic->profile->n_strings);
+		rc = err_set(err, -ENOMEM, "not enough memory to write %u names",
+			pic->profile->n_strings);
 	} else {
 		meta_write(pic, out);
 		frames_write(pic, &names, out);

@@ -50,7 +50,8 @@ static int compare_numbers(uint32_t a, uint32_t b)
 static int compare_frames(const void *a, const void *b, void *arg)
 {
 	const struct profile *p = arg;
-	const struct frame *f = &p->frames[*(const uint32_t *)a], *g = &p->frames[*(const uint32_t *)b];
+	const struct frame *f = &p->frames[*(const uint32_t *)a],
+			   *g = &p->frames[*(const uint32_t *)b];
 	int order = strcmp(text_of(p, f->name), text_of(p, g->name));
 
 	if (!order)
@@ -81,10 +82,12 @@ static int picture_write(const struct picture *pic, struct buf *out, struct err 
 		"<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"profd\" width=\"1200\" height=\"%u\" "
 		"viewBox=\"0 0 1200 %u\">\n<title>",
 		height, height);
-	text_xml(out, pic->profile->title && *pic->profile->title ? pic->profile->title : "profile");
+	text_xml(
+		out, pic->profile->title && *pic->profile->title ? pic->profile->title : "profile");
 	buf_puts(out, "</title>\n<desc>Flamegraph by profd " PROFD_VERSION "</desc>\n<style>\n");
 	buf_add(out, flamegraph_css, sizeof(flamegraph_css));
-	buf_puts(out, "</style>\n"
+	buf_puts(out,
+		"</style>\n"
 		"<defs><pattern id=\"profd-narrow\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\" "
 		"patternTransform=\"rotate(45)\"><rect class=\"narrow-ground\" width=\"5\" height=\"5\"/>"
 		"<rect class=\"narrow-stripe\" width=\"2\" height=\"5\"/></pattern></defs>\n"

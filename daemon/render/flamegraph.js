@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Listens to keyboard, pointer and the URL's hash, and starts it all. */
 
-/* ---- state -------------------------------------------------------------------------------------- */
+/* ---- state --------------------------------------------------------------------------------- */
 
 function readHash() {
-	const from = new URLSearchParams(window.location.hash.slice(1)), zoom = Number(from.get('zoom') || 0);
+	const from = new URLSearchParams(window.location.hash.slice(1));
+	const zoom = Number(from.get('zoom') || 0);
+	const known = Number.isInteger(zoom) && zoom >= 0 && zoom < tree.n && tree.value[zoom] > 0;
 
 	return {
-		zoom: Number.isInteger(zoom) && zoom >= 0 && zoom < tree.n && tree.value[zoom] > 0 ? zoom : 0,
-		query: from.get('search') || '', exact: from.get('case') === '1', icicle: from.get('icicle') === '1',
+		zoom: known ? zoom : 0,
+		query: from.get('search') || '',
+		exact: from.get('case') === '1',
+		icicle: from.get('icicle') === '1',
 	};
 }
 
@@ -41,7 +45,7 @@ function applySearch() {
 	head.found.textContent = '';
 	if (state.query) {
 		try {
-			view.found = search(profile, new RegExp(state.query, state.exact ? 'u' : 'iu'));
+			view.found = search(profile, new RegExp(state.query, state.exact ? '' : 'i'));
 		} catch (e) {
 			wrong = e instanceof SyntaxError ? 'not a regular expression' : String(e.message);
 			head.found.textContent = wrong + ': ' + state.query;
@@ -84,7 +88,7 @@ function reset() {
 	apply({ zoom: 0, query: '' }, true);
 }
 
-/* ---- keyboard, pointer ----------------------------------------------------------------------------- */
+/* ---- keyboard, pointer --------------------------------------------------------------------- */
 
 function isDrawn(i) {
 	return plot.rects.some((rect) => rect.bar.node === i);
@@ -164,8 +168,9 @@ function onSearchKey(event) {
 
 function onKey(event) {
 	const key = event.key;
+	const find = key === 'f' ? event.ctrlKey || event.metaKey : key === '/' && event.target !== head.search;
 
-	if ((key === 'f' && (event.ctrlKey || event.metaKey)) || (key === '/' && event.target !== head.search)) {
+	if (find) {
 		event.preventDefault();
 		head.search.focus();
 		head.search.select();
@@ -190,7 +195,8 @@ function onKey(event) {
 	}
 }
 
-/* A press that moves scrolls; one that does not is a click. On the scroll bar it moves by the track's scale. */
+/* A press that moves scrolls; one that does not is a click. On the scroll bar it moves by the track's
+ * scale. */
 function listenToDrag() {
 	let drag = null;
 
@@ -223,7 +229,9 @@ function listen() {
 	head.exact.addEventListener('click', () => apply({ exact: !state.exact }, false));
 	head.icicle.addEventListener('click', () => apply({ icicle: !state.icicle }, false));
 	head.reset.addEventListener('click', reset);
-	plot.box.addEventListener('pointermove', (event) => showHover(event.target.bar || null, event.clientX, event.clientY));
+	plot.box.addEventListener('pointermove', (event) => {
+		showHover(event.target.bar || null, event.clientX, event.clientY);
+	});
 	plot.box.addEventListener('pointerleave', () => showHover(null));
 	plot.box.addEventListener('focus', () => {
 		if (view.mark < 0 && plot.box.matches(':focus-visible'))
@@ -241,7 +249,7 @@ function listen() {
 	window.addEventListener('hashchange', () => apply(readHash()));
 }
 
-/* ---- start ---------------------------------------------------------------------------------------- */
+/* ---- start --------------------------------------------------------------------------------- */
 
 const cell = measureCell();
 svg.removeAttribute('viewBox');

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Reads the metadata that data.c writes, and answers questions about it. Knows nothing of the page.
- * This file, flamegraph_draw.js and flamegraph.js run inside one function that flamegraph.c puts around them. No markup is
- * ever made out of text here: names come from processes that nobody trusts. */
+ * This file, flamegraph_draw.js and flamegraph.js run inside one function that flamegraph.c puts around
+ * them. No markup is ever made out of text: names come from processes that nobody trusts. */
 
 const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
@@ -157,14 +157,15 @@ function labelOf(profile, i) {
 	return twin ? name + ':' + profile.frames[t.frame[i]].line : name;
 }
 
-/* What a search looks at: `name (file:line) module`, cut so that no name can make a regular expression slow. */
+/* What a search looks at: `name (file:line) module`, cut so that no name can make a regular expression
+ * slow. */
 function searchedText(frame) {
 	const place = placeOf(frame);
 
-	return (frame.name + (place ? ' (' + place + ')' : '') + (frame.module ? ' ' + frame.module : '')).slice(0, 1000);
+	return [frame.name, place && '(' + place + ')', frame.module].filter((s) => s).join(' ').slice(0, 1000);
 }
 
-/* Which nodes match, how many of the nodes before each do, and the value of what lies under a match, counted once. */
+/* Which nodes match, how many in a range do, and what lies on or above matches, each sample counted once. */
 function search(profile, pattern) {
 	const t = profile.tree, found = profile.frames.map((f) => pattern.test(searchedText(f)));
 	const before = new Uint32Array(t.n + 1), tops = [];
@@ -215,7 +216,7 @@ function kindShares(profile, view) {
 	}));
 }
 
-/* ---- for people ----------------------------------------------------------------------------- */
+/* ---- for people ---------------------------------------------------------------------------- */
 
 function countText(n) {
 	return String(n).replace(/\B(?=(\d{3})+$)/g, ',');

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Draws the profile into the window. Only bars that can be seen exist as elements: those wide enough, in
- * rows that are not scrolled away. `state` is what the URL's hash keeps: what is zoomed, searched and turned
- * over; `view` the rest: scroll position, marked frame of the keyboard, sizes. */
+/* Draws the profile into the window. Only bars that can be seen exist as elements: those wide enough,
+ * in rows that are not scrolled away. `state` is what the URL's hash keeps: what is zoomed, searched and
+ * turned over; `view` the rest: scroll position, marked frame of the keyboard, sizes. */
 
 const SVG = 'http://www.w3.org/2000/svg', HTML = 'http://www.w3.org/1999/xhtml';
 const ROW = 18, BAR = 17, MARGIN = 10, NARROW = 0.3, BARS_MAX = 6000;
-const HINT = 'Click a frame to zoom in, a frame beneath it to zoom out. Keys: arrows and Enter, / to search, ' +
-	'i to turn over, Esc to start again.';
+const HINT = 'Click a frame to zoom in, a frame beneath it to zoom out. Keys: arrows and Enter, ' +
+	'/ to search, i to turn over, Esc to start again.';
 
 const svg = document.documentElement;
 const profile = readProfile(svg), tree = profile.tree;
 const state = { zoom: 0, query: '', exact: false, icicle: false };
-const view = { scroll: 0, mark: -1, hover: null, found: null, width: 0, top: 0, height: 0, rows: 1, scrollMax: 0 };
+const view = {
+	scroll: 0, scrollMax: 0, rows: 1, width: 0, top: 0, height: 0, mark: -1, hover: null, found: null,
+};
 
 function make(space, tag, parent, attributes, text) {
 	const e = document.createElementNS(space, tag);
@@ -30,7 +32,7 @@ function set(e, attributes) {
 		e.setAttribute(name, attributes[name]);
 }
 
-/* ---- elements ------------------------------------------------------------------------------- */
+/* ---- elements ------------------------------------------------------------------------------ */
 
 function makeHead() {
 	const box = make(SVG, 'foreignObject', svg, { class: 'head', x: 0, y: 0 });
@@ -44,7 +46,8 @@ function makeHead() {
 		'aria-label': 'Search frames by regular expression', spellcheck: 'false', autocomplete: 'off',
 	});
 	head.exact = make(HTML, 'button', tools, {
-		type: 'button', class: 'case', title: 'Tell upper from lower case', 'aria-label': 'Tell upper from lower case',
+		type: 'button', class: 'case', title: 'Tell upper from lower case',
+		'aria-label': 'Tell upper from lower case',
 	}, 'Aa');
 	head.icicle = make(HTML, 'button', tools, {
 		type: 'button', class: 'icicle', title: 'Root at the top (key i)',
@@ -69,7 +72,7 @@ function makePlot() {
 		clip: make(SVG, 'rect', clip),
 		box: make(SVG, 'g', svg, {
 			class: 'plot', tabindex: 0, role: 'application', 'clip-path': 'url(#profd-clip)',
-			'aria-label': 'Flamegraph. Arrow keys move from frame to frame, Enter zooms, Escape resets.',
+			'aria-label': 'Flamegraph. Arrow keys move, Enter zooms, Escape resets.',
 		}),
 		rects: [], texts: [],
 	};
@@ -90,7 +93,10 @@ function makeAbout() {
 	const box = make(SVG, 'foreignObject', svg, { class: 'foot' });
 	const ui = make(HTML, 'div', box, { class: 'ui about', role: 'status' });
 
-	return { box, name: make(HTML, 'div', ui, { class: 'name' }), rest: make(HTML, 'div', ui, { class: 'rest' }) };
+	return {
+		box, name: make(HTML, 'div', ui, { class: 'name' }),
+		rest: make(HTML, 'div', ui, { class: 'rest' }),
+	};
 }
 
 function makeTip() {
@@ -98,7 +104,8 @@ function makeTip() {
 	const ui = make(HTML, 'div', box, { class: 'ui' });
 
 	return {
-		box, ui, name: make(HTML, 'div', ui, { class: 'name' }), rest: make(HTML, 'div', ui, { class: 'rest' }),
+		box, ui, name: make(HTML, 'div', ui, { class: 'name' }),
+		rest: make(HTML, 'div', ui, { class: 'rest' }),
 		table: make(HTML, 'table', ui),
 	};
 }
@@ -112,7 +119,7 @@ function measureCell() {
 	return width > 1 ? width : 6.65;
 }
 
-/* ---- layout ----------------------------------------------------------------------------------- */
+/* ---- layout -------------------------------------------------------------------------------- */
 
 /* A run of neighbours that are too narrow, from node `from` on; one bar of their summed width. */
 function narrowRun(from, scale, narrow) {
@@ -196,7 +203,7 @@ function measure() {
 	set(plot.field, area);
 }
 
-/* ---- drawing ---------------------------------------------------------------------------------- */
+/* ---- drawing ------------------------------------------------------------------------------- */
 
 function classOf(bar) {
 	let shade = bar.node < 0 ? 'f' : bar.node === 0 ? 't0' : profile.frames[tree.frame[bar.node]].shade;
@@ -205,7 +212,7 @@ function classOf(bar) {
 		shade += ' e';
 	if (bar.above)
 		shade += ' above';
-	if (view.found && (bar.node < 0 ? view.found.hits(bar.from, bar.to) > 0 : view.found.isHit(bar.node)))
+	if (view.found && view.found.hits(bar.node < 0 ? bar.from : bar.node, bar.node < 0 ? bar.to : bar.node + 1))
 		shade += ' hit';
 	return shade;
 }
@@ -253,8 +260,9 @@ function drawScrollbar() {
 	const part = on ? view.scroll / view.scrollMax : 0;
 	const at = (state.icicle ? part : 1 - part) * (view.height - length);
 
-	set(plot.track, { visibility: on ? 'visible' : 'hidden', x, y: view.top, width: 8, height: view.height });
-	set(plot.thumb, { visibility: on ? 'visible' : 'hidden', x, y: view.top + at, width: 8, height: length });
+	const visibility = on ? 'visible' : 'hidden';
+	set(plot.track, { visibility, x, y: view.top, width: 8, height: view.height });
+	set(plot.thumb, { visibility, x, y: view.top + at, width: 8, height: length });
 }
 
 function frameOutline(rect, node) {
@@ -270,7 +278,8 @@ function drawKinds() {
 	for (const kind of kindShares(profile, state.zoom)) {
 		const item = make(HTML, 'span', head.kinds, { class: 'kind' });
 		make(SVG, 'rect', make(SVG, 'svg', item), { class: kind.shade, width: 12, height: 12, rx: 2 });
-		item.append(kind.text + (kind.value > 0 ? ' ' + (100 * kind.value / tree.value[state.zoom]).toFixed(1) + ' %' : ''));
+		const share = 100 * kind.value / tree.value[state.zoom];
+		item.append(kind.text + (kind.value > 0 ? ' ' + share.toFixed(1) + ' %' : ''));
 	}
 }
 
@@ -279,7 +288,8 @@ function drawFound() {
 	if (!view.found)
 		return;
 	const all = view.found.share(0), here = view.found.share(state.zoom);
-	let text = 'matched ' + percentText(all.value, tree.value[0]) + ' (' + amountText(all.value, all.samples) + ')';
+	let text = 'matched ' + percentText(all.value, tree.value[0]);
+	text += ' (' + amountText(all.value, all.samples) + ')';
 	if (state.zoom)
 		text += ', ' + percentText(here.value, tree.value[state.zoom]) + ' of this view';
 	head.found.textContent = text;
@@ -289,7 +299,8 @@ function draw() {
 	const low = Math.floor(view.scroll / ROW), high = Math.ceil((view.scroll + view.height) / ROW);
 	let bars = [];
 
-	plot.empty.textContent = tree.value[0] > 0 ? '' : 'No samples: nothing ran on a CPU while profd was looking';
+	plot.empty.textContent = tree.value[0] > 0 ? '' :
+		'No samples: nothing ran on a CPU while profd was looking';
 	set(plot.empty, { x: MARGIN + view.width / 2, y: view.top + 48 });
 	/* more elements than a browser likes: widen what counts as too narrow */
 	for (let narrow = NARROW; tree.value[0] > 0 && narrow < 1e6; narrow *= 2) {
@@ -313,7 +324,7 @@ function redraw() {
 	draw();
 }
 
-/* ---- what a frame is ---------------------------------------------------------------------------- */
+/* ---- what a frame is ----------------------------------------------------------------------- */
 
 function amountText(value, samples) {
 	return profile.weighted ? timeText(value) + ', ' + samplesText(samples) : samplesText(samples);
@@ -359,8 +370,9 @@ function showAbout() {
 	}
 	const what = describe(bar || { node: state.zoom });
 	about.name.textContent = what.name;
-	about.rest.textContent = what.rows.map(([title, value, samples]) =>
-		title + ' ' + amountText(value, samples) + ', ' + shareText(value)).concat(what.rest).join(' \u00b7 ');
+	const amounts = what.rows.map(([title, value, samples]) =>
+		title + ' ' + amountText(value, samples) + ', ' + shareText(value));
+	about.rest.textContent = amounts.concat(what.rest).join(' \u00b7 ');
 }
 
 function fillTip(bar) {
@@ -389,7 +401,8 @@ function placeTip(x, y) {
 	const box = tip.ui.getBoundingClientRect();
 	const left = Math.max(8, Math.min(x + 14, window.innerWidth - box.width - 8));
 	const below = y + 18 + box.height < window.innerHeight;
-	set(tip.box, { x: left, y: Math.max(4, below ? y + 18 : y - box.height - 12), height: Math.ceil(box.height) });
+	const top = Math.max(4, below ? y + 18 : y - box.height - 12);
+	set(tip.box, { x: left, y: top, height: Math.ceil(box.height) });
 }
 
 function showHover(bar, x, y) {

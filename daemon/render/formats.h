@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One function per format; the table of them is in render.c. Contract: struct render_format.render. */
+/* One function per format; the table of them is in render.c. Contract: struct render_format.render.
+ */
 #ifndef PROFD_RENDER_FORMATS_H
 #define PROFD_RENDER_FORMATS_H
 

@@ -4,9 +4,11 @@
  *   <style>      flamegraph.css
  *   <g>          still.c: the first view, drawn, for viewers that run no script (and <img>)
  *   <metadata>   data.c: all names, frames and nodes, compact
- *   <script>     flamegraph_data.js (reads the metadata), flamegraph_draw.js, flamegraph.js (listens, starts)
+ *   <script>     flamegraph_data.js (reads the metadata), flamegraph_draw.js, flamegraph.js
+ * (listens, starts)
  *
- * The script draws only what is wide enough to be seen, from the data, and takes the still view away. */
+ * The script draws only what is wide enough to be seen, from the data, and takes the still view
+ * away. */
 #ifndef PROFD_RENDER_PICTURE_H
 #define PROFD_RENDER_PICTURE_H
 
@@ -18,9 +20,9 @@
 struct picture {
 	const struct profile *profile;
 	struct ranks ranks;
-	struct tree tree; /* siblings in the order of their names */
-	bool weighted;    /* widths are ns; false: samples, as no sample has a weight */
-	uint64_t total;   /* of the root, in that unit */
+	struct tree tree;   /* siblings in the order of their names */
+	bool weighted;      /* widths are ns; false: samples, as no sample has a weight */
+	uint64_t total;     /* of the root, in that unit */
 	struct buf quality; /* short texts on how good the profile is, one per line */
 };
 
@@ -31,12 +33,14 @@ static inline uint64_t picture_value(const struct picture *pic, const struct tre
 	return pic->weighted ? node->weight_ns : node->samples;
 }
 
-static inline const struct frame *picture_frame(const struct picture *pic, const struct tree_node *node)
+static inline const struct frame *picture_frame(
+	const struct picture *pic, const struct tree_node *node)
 {
 	return &pic->profile->frames[pic->ranks.frame[node->rank]];
 }
 
-/* The CSS class of a kind of frame, without the digit of the variant; and the variant, by the name. */
+/* The CSS class of a kind of frame, without the digit of the variant; and the variant, by the name.
+ */
 char picture_class(uint32_t kind);
 unsigned picture_variant(const char *name);
 

@@ -12,7 +12,8 @@ static void start_write(const struct profile *p, struct buf *out)
 	struct tm tm;
 	char text[64];
 
-	if (at && gmtime_r(&at, &tm) && strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC\n", &tm))
+	if (at && gmtime_r(&at, &tm) &&
+		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC\n", &tm))
 		buf_puts(out, text);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Profile -> bytes. Pure: same profile, same bytes; no I/O but the sink. All names in a profile are hostile
- * and come out escaped or replaced. */
+/* Profile -> bytes. Pure: same profile, same bytes; no I/O but the sink. All names in a profile are
+ * hostile and come out escaped or replaced. */
 #ifndef PROFD_RENDER_RENDER_H
 #define PROFD_RENDER_RENDER_H
 
@@ -22,8 +22,8 @@ struct render_format {
 const struct render_format *render_format_find(const char *name);
 const struct render_format *render_format_at(size_t i);
 
-/* A frame as the collapsed format writes it (issue text: `qualname (path:line)`, `symbol`, `symbol_[k]`, ...),
- * control characters and `;` replaced. */
+/* A frame as the collapsed format writes it (issue text: `qualname (path:line)`, `symbol`,
+ * `symbol_[k]`, ...), control characters and `;` replaced. */
 int render_frame_label(const struct profile *p, const struct frame *f, struct buf *out);
 
 #endif

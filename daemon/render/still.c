@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The first view, 1,200 px wide, root at the bottom. Lengths are counted in thousandths of a px, and an
- * edge is where the sum of all before it lies: so neighbours touch, and the widths below one frame
- * add up to its own without a gap. */
+/* The first view, 1,200 px wide, root at the bottom. Lengths are counted in thousandths of a px,
+ * and an edge is where the sum of all before it lies: so neighbours touch, and the widths below one
+ * frame add up to its own without a gap. */
 #include "render/picture.h"
 
 #include <errno.h>
@@ -20,7 +20,8 @@ enum {
 	TITLE_Y = 30,
 	LINE = 17,
 	NARROW_MILLI = 300, /* below this nothing can be seen */
-	FRAMES_MAX = 20000, /* more make a browser slow: the limit on width is doubled until they fit */
+	FRAMES_MAX =
+		20000, /* more make a browser slow: the limit on width is doubled until they fit */
 	CELL_MILLI = 6650,  /* 11 px of a fixed-width font: 0.6 em, and some reserve */
 	SMALL_MILLI = 6200, /* 12 px of the proportional font, on average, with reserve */
 	TITLE_FROM_MILLI = 6000,
@@ -32,7 +33,8 @@ struct still {
 	struct buf *out;
 	uint64_t narrow_milli;
 	uint32_t bottom; /* y of the root row's lower edge */
-	uint64_t *edge;  /* [depth] where the next frame of that depth begins, in the picture's unit */
+	uint64_t *
+		edge; /* [depth] where the next frame of that depth begins, in the picture's unit */
 	uint32_t *before; /* [depth] rank of the sibling before; UINT32_MAX: none */
 	struct buf texts; /* labels, drawn after all bars */
 };
@@ -76,14 +78,16 @@ static uint64_t narrow_limit(const struct picture *pic)
 	}
 }
 
-/* ---- head: title, quality, legend --------------------------------------------------------------- */
+/* ---- head: title, quality, legend ---------------------------------------------------------------
+ */
 
 static void text_open(struct buf *b, const char *class, uint64_t x, uint32_t y)
 {
 	buf_printf(b, "<text class=\"%s\" x=\"%llu\" y=\"%u\">", class, (unsigned long long)x, y);
 }
 
-/* Writes the quality texts in lines of the picture's width; with `out` NULL only counts the lines. */
+/* Writes the quality texts in lines of the picture's width; with `out` NULL only counts the lines.
+ */
 static uint32_t quality_lines(const struct picture *pic, struct buf *out)
 {
 	uint32_t lines = 0, used = 0;
@@ -105,7 +109,8 @@ static uint32_t quality_lines(const struct picture *pic, struct buf *out)
 			buf_puts(out, " \xc2\xb7 ");
 		}
 		if (out) {
-			snprintf(text, sizeof(text), "%.*s", (int)(n < sizeof(text) ? n : sizeof(text) - 1), s);
+			snprintf(text, sizeof(text), "%.*s",
+				(int)(n < sizeof(text) ? n : sizeof(text) - 1), s);
 			text_xml(out, text);
 		}
 		used += width;
@@ -156,7 +161,8 @@ static void legend_write(const struct picture *pic, struct buf *out, uint32_t y)
 				100.0 * (double)self[kind] / (double)pic->total);
 		else
 			snprintf(text, sizeof(text), "%s", legend[i].text);
-		buf_printf(out, "<rect class=\"%c1\" x=\"%llu\" y=\"%u\" width=\"12\" height=\"12\"/>",
+		buf_printf(out,
+			"<rect class=\"%c1\" x=\"%llu\" y=\"%u\" width=\"12\" height=\"12\"/>",
 			picture_class(kind), (unsigned long long)x, y - 10);
 		text_open(out, "small", x + 18, y);
 		buf_printf(out, "%s</text>\n", text);
@@ -180,7 +186,8 @@ static void head_write(const struct picture *pic, struct buf *out)
 	legend_write(pic, out, head_height(pic) - 14);
 }
 
-/* ---- bars ------------------------------------------------------------------------------------- */
+/* ---- bars -------------------------------------------------------------------------------------
+ */
 
 static void bar_open(struct still *s, const char *class, uint32_t depth, uint64_t from, uint64_t to)
 {
@@ -207,7 +214,8 @@ static void amount_write(const struct still *s, uint64_t value, uint64_t samples
 	buf_printf(out, " samples, %.2f %%", 100.0 * (double)value / (double)s->pic->total);
 }
 
-static void tip_write(struct still *s, const struct tree_node *node, const char *name, uint64_t value)
+static void tip_write(
+	struct still *s, const struct tree_node *node, const char *name, uint64_t value)
 {
 	const struct profile *p = s->pic->profile;
 
@@ -286,7 +294,8 @@ static void bar_write(struct still *s, uint32_t i, uint64_t start, uint64_t valu
 		const struct frame *f = picture_frame(s->pic, node);
 
 		name = text_of(s->pic->profile, f->name);
-		snprintf(class, sizeof(class), "%c%u", picture_class(f->kind), picture_variant(name));
+		snprintf(class, sizeof(class), "%c%u", picture_class(f->kind),
+			picture_variant(name));
 	}
 	bar_open(s, class, node->depth, from, to);
 	if (to - from >= TITLE_FROM_MILLI)
@@ -296,7 +305,8 @@ static void bar_write(struct still *s, uint32_t i, uint64_t start, uint64_t valu
 	label_write(s, i, name, from, to);
 }
 
-/* Siblings side by side that are too narrow: one bar of their summed width. Returns where the run ends. */
+/* Siblings side by side that are too narrow: one bar of their summed width. Returns where the run
+ * ends. */
 static uint32_t narrow_write(struct still *s, uint32_t i)
 {
 	const struct tree_node *nodes = s->pic->tree.nodes;

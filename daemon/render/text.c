@@ -75,8 +75,8 @@ static bool is_control(uint32_t c)
 	return c < 0x20 || (c >= 0x7f && c < 0xa0);
 }
 
-/* Marks, embeddings, overrides and isolates of the Unicode bidirectional algorithm (UAX 9, section 2): a
- * name that holds one could make what stands beside it read backwards. */
+/* Marks, embeddings, overrides and isolates of the Unicode bidirectional algorithm (UAX 9, section
+ * 2): a name that holds one could make what stands beside it read backwards. */
 static bool turns_direction(uint32_t c)
 {
 	return c == 0x061c || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) ||
@@ -128,7 +128,8 @@ void text_xml(struct buf *b, const char *s)
 	}
 }
 
-/* Columns of a fixed-width font; from Hangul Jamo on most scripts are two wide. Too wide is harmless. */
+/* Columns of a fixed-width font; from Hangul Jamo on most scripts are two wide. Too wide is
+ * harmless. */
 static unsigned cells_of(uint32_t c)
 {
 	return c >= 0x1100 && c != TEXT_REPLACED ? 2 : 1;
@@ -136,7 +137,8 @@ static unsigned cells_of(uint32_t c)
 
 void text_xml_cut(struct buf *b, const char *s, unsigned cells)
 {
-	const char *end = s, *cut = s; /* behind what fits, and behind what fits beside an ellipsis */
+	const char *end = s,
+		   *cut = s; /* behind what fits, and behind what fits beside an ellipsis */
 	unsigned used = 0;
 
 	for (const char *at = s; *at && used <= cells;) {
@@ -166,7 +168,8 @@ void text_json(struct buf *b, const char *s)
 		if (!*s)
 			break;
 		c = shown(text_next(&s));
-		if (c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' || c == 0x2028 || c == 0x2029)
+		if (c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' || c == 0x2028 ||
+			c == 0x2029)
 			buf_printf(b, "\\u%04x", c);
 		else
 			text_put(b, c);
@@ -218,7 +221,8 @@ void text_time(struct buf *b, uint64_t ns)
 		buf_printf(b, "%llu h %02llu min", (unsigned long long)(s / 3600),
 			(unsigned long long)(s / 60 % 60));
 	else if (s >= 120)
-		buf_printf(b, "%llu min %02llu s", (unsigned long long)(s / 60), (unsigned long long)(s % 60));
+		buf_printf(b, "%llu min %02llu s", (unsigned long long)(s / 60),
+			(unsigned long long)(s % 60));
 	else if (s >= 1)
 		buf_printf(b, "%.2f s", (double)ns / 1e9);
 	else if (ns >= NS_PER_MS)
@@ -240,5 +244,6 @@ int text_result(const struct buf *b, struct err *err)
 		return err_set(err, -E2BIG,
 			"the result is larger than the limit of %zu MiB; record for a shorter time or fewer processes",
 			b->max >> 20);
-	return err_set(err, b->error, "not enough memory to write the result; record for a shorter time");
+	return err_set(
+		err, b->error, "not enough memory to write the result; record for a shorter time");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Hostile names -> text that is safe where it is put. Every function takes any NUL-terminated bytes and
- * writes valid UTF-8. A byte that is no part of a valid sequence becomes one U+FFFD. Errors stay in the
- * buffer: see buf_failed(). */
+/* Hostile names -> text that is safe where it is put. Every function takes any NUL-terminated bytes
+ * and writes valid UTF-8. A byte that is no part of a valid sequence becomes one U+FFFD. Errors
+ * stay in the buffer: see buf_failed(). */
 #ifndef PROFD_RENDER_TEXT_H
 #define PROFD_RENDER_TEXT_H
 
@@ -17,15 +17,17 @@ enum { TEXT_REPLACED = 0xfffd };
 uint32_t text_next(const char **s);
 void text_put(struct buf *b, uint32_t code_point);
 
-/* For XML text and for attributes in either quote: markup as entities; control characters (C0, DEL, C1), what
- * XML 1.0 forbids, and the controls that turn the direction of text around become U+FFFD. */
+/* For XML text and for attributes in either quote: markup as entities; control characters (C0, DEL,
+ * C1), what XML 1.0 forbids, and the controls that turn the direction of text around become U+FFFD.
+ */
 void text_xml(struct buf *b, const char *s);
 
-/* The same, in at most `cells` columns of a fixed-width font; what is cut off shows as an ellipsis. */
+/* The same, in at most `cells` columns of a fixed-width font; what is cut off shows as an ellipsis.
+ */
 void text_xml_cut(struct buf *b, const char *s, unsigned cells);
 
-/* A JSON string with its quotes. `<`, `>` and `&` are \u escapes, so that the text may stand in XML and
- * in a script element as it is; characters are replaced as in text_xml(). */
+/* A JSON string with its quotes. `<`, `>` and `&` are \u escapes, so that the text may stand in XML
+ * and in a script element as it is; characters are replaced as in text_xml(). */
 void text_json(struct buf *b, const char *s);
 
 /* For the collapsed format: `;` becomes `:`, a control character (also U+2028 and U+2029) `?`. */

@@ -11,11 +11,12 @@
 
 static int no_memory(struct err *err)
 {
-	return err_set(err, -ENOMEM, "not enough memory to draw the profile; record for a shorter time");
+	return err_set(
+		err, -ENOMEM, "not enough memory to draw the profile; record for a shorter time");
 }
 
-int ranks_make(struct ranks *r, uint32_t n_frames, int (*compare)(const void *, const void *, void *),
-	void *arg, struct err *err)
+int ranks_make(struct ranks *r, uint32_t n_frames,
+	int (*compare)(const void *, const void *, void *), void *arg, struct err *err)
 {
 	uint32_t *order = calloc((size_t)n_frames + 1, sizeof(*order));
 
@@ -49,7 +50,7 @@ void ranks_free(struct ranks *r)
 
 /* The merged nodes in the order of their first sight: parents before children. */
 struct merged {
-	struct tree_node *nodes; /* .end is not set yet */
+	struct tree_node *nodes;  /* .end is not set yet */
 	uint32_t *below, *beside; /* first child, next sibling; NO_NODE: none */
 	uint32_t n;
 };
@@ -78,8 +79,8 @@ static void node_add(struct tree_node *to, const struct stack_node *from)
 }
 
 /* Gives every node of the profile its merged node, by (merged parent, rank). */
-static int merge_nodes(struct merged *m, const struct profile *p, const struct ranks *r, uint32_t *merged_of,
-	struct map *known, struct err *err)
+static int merge_nodes(struct merged *m, const struct profile *p, const struct ranks *r,
+	uint32_t *merged_of, struct map *known, struct err *err)
 {
 	node_add(&m->nodes[0], &p->nodes[0]);
 	m->n = 1;
@@ -89,7 +90,8 @@ static int merge_nodes(struct merged *m, const struct profile *p, const struct r
 		bool fresh;
 
 		if (node->parent >= i || node->frame >= p->n_frames)
-			return err_set(err, -EINVAL, "the profile is damaged at stack node %u; record again", i);
+			return err_set(err, -EINVAL,
+				"the profile is damaged at stack node %u; record again", i);
 		key[0] = merged_of[node->parent];
 		key[1] = r->rank[node->frame];
 		at = map_put(known, key, &fresh);
@@ -106,8 +108,8 @@ static int merge_nodes(struct merged *m, const struct profile *p, const struct r
 	return 0;
 }
 
-/* Links children to parents in ascending rank: a bucket per rank, emptied from the highest on, each node
- * put in front of its siblings. */
+/* Links children to parents in ascending rank: a bucket per rank, emptied from the highest on, each
+ * node put in front of its siblings. */
 static int link_children(struct merged *m, uint32_t n_ranks)
 {
 	uint32_t *bucket = malloc(((size_t)n_ranks + 1) * sizeof(*bucket));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The stack tree in the order in which it is written: every node right before its children, siblings by
- * the rank of their frames, nodes of equal rank under one parent merged. So equal profiles give equal
- * bytes, whatever order their nodes came in.
+/* The stack tree in the order in which it is written: every node right before its children,
+ * siblings by the rank of their frames, nodes of equal rank under one parent merged. So equal
+ * profiles give equal bytes, whatever order their nodes came in.
  *
  *   nodes:  0 all      end 5          [i + 1, end) is what stands below node i;
  *           1   a      end 4          the next sibling of i is nodes[i].end, if that is still
@@ -36,8 +36,8 @@ struct ranks {
 };
 
 /* `compare` gets pointers to two frame numbers (uint32_t), and `arg`. 0 or -ENOMEM. */
-int ranks_make(struct ranks *r, uint32_t n_frames, int (*compare)(const void *, const void *, void *),
-	void *arg, struct err *err);
+int ranks_make(struct ranks *r, uint32_t n_frames,
+	int (*compare)(const void *, const void *, void *), void *arg, struct err *err);
 void ranks_free(struct ranks *r);
 
 /* 0, -ENOMEM, or -EINVAL for a profile whose indices do not hold together. */

@@ -292,6 +292,7 @@ void index_free(struct index *x)
 {
 	if (!x)
 		return;
+	starts_free(&x->starts);
 	elf_file_close(&x->image);
 	elf_file_close(&x->debug);
 	elf_file_close(&x->mini);
@@ -333,4 +334,11 @@ bool index_name(const struct index *x, const struct index_entry *e, char *name, 
 	name[n] = '\0';
 	name[name_bare_length(name)] = '\0';
 	return name[0] != '\0';
+}
+
+bool index_start(struct index *x, uint64_t vaddr, uint64_t *start)
+{
+	if (!x->starts_read)
+		x->starts_read = starts_read(&x->starts, &x->image);
+	return starts_find(&x->starts, vaddr, start);
 }

@@ -8,6 +8,7 @@
 
 #include "process/process.h"
 #include "symbolize/elf_file.h"
+#include "symbolize/starts.h"
 
 struct index_entry {
 	uint64_t value; /* virtual address of the function */
@@ -27,6 +28,8 @@ struct index {
 		uint64_t strings_at, strings_bytes; /* in the file */
 	} tables[3]; /* .dynsym, .symtab of image or debug file, .symtab of .gnu_debugdata */
 	struct elf_file image, debug, mini;
+	struct starts starts; /* of all functions, with or without a symbol; read on first need */
+	bool starts_read;
 	uint64_t used_at; /* for the owner: when it was last asked */
 };
 
@@ -37,6 +40,9 @@ void index_free(struct index *x);
 
 /* The innermost function that holds the address, or NULL. */
 struct index_entry *index_find(const struct index *x, uint64_t vaddr);
+
+/* Start of the function that holds the address, as far as the unwind entries tell. */
+bool index_start(struct index *x, uint64_t vaddr, uint64_t *start);
 
 /* The name as it stands in the file, without its version. False: the file does not hold it any
  * more. */

@@ -179,6 +179,14 @@ bool symbolize_native(
 	return fill(s, e->text, image->name, vaddr - e->value, out);
 }
 
+bool symbolize_function_start(
+	struct symbolizer *s, const struct image *image, uint64_t vaddr, uint64_t *start)
+{
+	struct index *x = image->is_elf && image->fd >= 0 ? index_of(s, image) : NULL;
+
+	return x && index_start(x, vaddr, start);
+}
+
 /* ---- kernel ------------------------------------------------------------------------------------
  */
 

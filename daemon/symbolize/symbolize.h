@@ -46,6 +46,11 @@ void symbolizer_set_kallsyms(struct symbolizer *s, const char *path);
  * `vaddr` is the file's own virtual address (image_vaddr() of process/). */
 bool symbolize_native(
 	struct symbolizer *s, const struct image *image, uint64_t vaddr, struct symbol *out);
+
+/* Where a function without a symbol starts, so that all its addresses can go by one name. False: not known. */
+bool symbolize_function_start(
+	struct symbolizer *s, const struct image *image, uint64_t vaddr, uint64_t *start);
+
 bool symbolize_kernel(struct symbolizer *s, uint64_t address, struct symbol *out);
 
 /* Reads the map again where it has grown and does not know the address yet. What was read stays

@@ -93,7 +93,8 @@ class Native(Truth):
 
     def test_signal_handler(self):
         recording, truth = self.profile("signals")
-        assert_shares(self, recording, truth["TRUTH"], slack=0.02)
+        del truth["TRUTH"]["parts"]["interrupted_work"]  # it lies below the handler as well
+        assert_shares(self, recording, truth["TRUTH"])
         self.assert_whole(recording, harness.TARGETS / "signals")
 
         def chain(frames):

@@ -364,7 +364,8 @@ int main(int argc, char **argv)
 		look(&o, steps);
 	}
 	kill(o.pid, SIGKILL);
-	waitpid(o.pid, &status, __WALL);
+	while (waitpid(-1, &status, __WALL) > 0) /* each traced thread, then the process */
+		;
 	forget(&o);
 	return report(&o, argv[argc - 1]);
 }

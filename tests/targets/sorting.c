@@ -19,9 +19,12 @@ NOINLINE static void sort_records(uint32_t *records)
 	qsort(records, RECORDS, sizeof(*records), compare_slowly);
 }
 
+/* A pointer, because the C library's headers would put bsearch in line. */
+static void *(*volatile search)(const void *, const void *, size_t, size_t, int (*)(const void *, const void *)) = bsearch;
+
 NOINLINE static const uint32_t *search_records(const uint32_t *records, uint32_t key)
 {
-	return bsearch(&key, records, RECORDS, sizeof(*records), compare_slowly);
+	return search(&key, records, RECORDS, sizeof(*records), compare_slowly);
 }
 
 int main(int argc, char **argv)

@@ -53,14 +53,21 @@ static void every_kind_has_its_form(void **state)
 
 	(void)state;
 	builder_start(&b, "kinds");
-	BUILDER_ADD(&b, 2, 20, {FRAME_PROCESS, "python3 (7)", NULL, 0, NULL}, {FRAME_THREAD, "MainThread (7)", NULL, 0, NULL},
-		{FRAME_PYTHON, "Shop.run", "/srv/shop.py", 12, NULL}, {FRAME_NATIVE, "qsort", NULL, 0, "libc.so.6"},
+	BUILDER_ADD(&b, 2, 20, {FRAME_PROCESS, "python3 (7)", NULL, 0, NULL},
+		{FRAME_THREAD, "MainThread (7)", NULL, 0, NULL},
+		{FRAME_PYTHON, "Shop.run", "/srv/shop.py", 12, NULL},
+		{FRAME_NATIVE, "qsort", NULL, 0, "libc.so.6"},
 		{FRAME_INLINED, "swap", "sort.c", 3, "libc.so.6"});
-	BUILDER_ADD(&b, 3, 30, {FRAME_PROCESS, "python3 (7)", NULL, 0, NULL}, {FRAME_THREAD, "MainThread (7)", NULL, 0, NULL},
-		{FRAME_PYTHON, "Shop.run", "/srv/shop.py", 12, NULL}, {FRAME_KERNEL, "vfs_read", NULL, 0, NULL});
-	BUILDER_ADD(&b, 1, 10, {FRAME_PROCESS, "node (8)", NULL, 0, NULL}, {FRAME_JIT, "LazyCompile:~go", NULL, 0, NULL});
-	BUILDER_ADD(&b, 4, 40, {FRAME_PROCESS, "node (8)", NULL, 0, NULL}, {FRAME_NATIVE, "[node+0x1f3]", NULL, 0, "node"});
-	BUILDER_ADD(&b, 5, 50, {FRAME_PROCESS, "node (8)", NULL, 0, NULL}, {FRAME_NOTE, "[truncated]", NULL, 0, NULL});
+	BUILDER_ADD(&b, 3, 30, {FRAME_PROCESS, "python3 (7)", NULL, 0, NULL},
+		{FRAME_THREAD, "MainThread (7)", NULL, 0, NULL},
+		{FRAME_PYTHON, "Shop.run", "/srv/shop.py", 12, NULL},
+		{FRAME_KERNEL, "vfs_read", NULL, 0, NULL});
+	BUILDER_ADD(&b, 1, 10, {FRAME_PROCESS, "node (8)", NULL, 0, NULL},
+		{FRAME_JIT, "LazyCompile:~go", NULL, 0, NULL});
+	BUILDER_ADD(&b, 4, 40, {FRAME_PROCESS, "node (8)", NULL, 0, NULL},
+		{FRAME_NATIVE, "[node+0x1f3]", NULL, 0, "node"});
+	BUILDER_ADD(&b, 5, 50, {FRAME_PROCESS, "node (8)", NULL, 0, NULL},
+		{FRAME_NOTE, "[truncated]", NULL, 0, NULL});
 	BUILDER_ADD(&b, 6, 60, {FRAME_PYTHON, "no_line", "a.py", 0, NULL});
 	BUILDER_ADD(&b, 7, 70, {FRAME_PYTHON, "no_file", NULL, 0, NULL});
 	assert_collapsed(&b,
@@ -80,8 +87,10 @@ static void stacks_that_read_the_same_are_one_line(void **state)
 	(void)state;
 	builder_start(&b, "same");
 	/* other modules and lines, but the format shows neither */
-	BUILDER_ADD(&b, 1, 0, {FRAME_NATIVE, "f", "f.c", 1, "a.so"}, {FRAME_NATIVE, "g", NULL, 0, "a.so"});
-	BUILDER_ADD(&b, 2, 0, {FRAME_NATIVE, "f", "f.c", 9, "b.so"}, {FRAME_NATIVE, "g", NULL, 0, "a.so"});
+	BUILDER_ADD(&b, 1, 0, {FRAME_NATIVE, "f", "f.c", 1, "a.so"},
+		{FRAME_NATIVE, "g", NULL, 0, "a.so"});
+	BUILDER_ADD(&b, 2, 0, {FRAME_NATIVE, "f", "f.c", 9, "b.so"},
+		{FRAME_NATIVE, "g", NULL, 0, "a.so"});
 	BUILDER_ADD(&b, 4, 0, {FRAME_NATIVE, "f", "f.c", 9, "b.so"});
 	/* these differ in what is shown */
 	BUILDER_ADD(&b, 8, 0, {FRAME_PYTHON, "f", "f.py", 1, NULL});
@@ -99,18 +108,21 @@ static void what_would_break_a_line_is_replaced(void **state)
 	BUILDER_ADD(&b, 1, 0, {FRAME_PYTHON, "c\nd", "p;q\r.py", 3, NULL});
 	BUILDER_ADD(&b, 1, 0, {FRAME_NATIVE, "e\x1b[31m\x7f\xc2\x85\xc2\x9b!", NULL, 0, NULL});
 	BUILDER_ADD(&b, 1, 0, {FRAME_NATIVE, "g\xe2\x80\xa8h\xe2\x80\xa9i", NULL, 0, NULL});
-	BUILDER_ADD(&b, 1, 0, {FRAME_NATIVE, "j\xff \xc3( \xed\xa0\x80 \xc0\xaf \xf5\x80 \xe2\x82", NULL, 0, NULL});
-	BUILDER_ADD(&b, 1, 0, {FRAME_NATIVE, "k \xc3\xa9 \xe6\xbc\xa2 \xf0\x9f\x94\xa5", NULL, 0, NULL});
+	BUILDER_ADD(&b, 1, 0,
+		{FRAME_NATIVE, "j\xff \xc3( \xed\xa0\x80 \xc0\xaf \xf5\x80 \xe2\x82", NULL, 0,
+			NULL});
+	BUILDER_ADD(&b, 1, 0,
+		{FRAME_NATIVE, "k \xc3\xa9 \xe6\xbc\xa2 \xf0\x9f\x94\xa5", NULL, 0, NULL});
 	BUILDER_ADD(&b, 1, 0, {FRAME_NATIVE, "", NULL, 0, NULL});
 #define R "\xef\xbf\xbd"
-	assert_collapsed(&b,
-		"[unknown] 1\n"
-		"a:b 1\n"
-		"c?d (p:q?.py:3) 1\n"
-		"e?[31m??" "?! 1\n"
-		"g?h?i 1\n"
-		"j" R " " R "( " R R R " " R R " " R R " " R R " 1\n"
-		"k \xc3\xa9 \xe6\xbc\xa2 \xf0\x9f\x94\xa5 1\n");
+	assert_collapsed(&b, "[unknown] 1\n"
+			     "a:b 1\n"
+			     "c?d (p:q?.py:3) 1\n"
+			     "e?[31m??"
+			     "?! 1\n"
+			     "g?h?i 1\n"
+			     "j" R " " R "( " R R R " " R R " " R R " " R R " 1\n"
+			     "k \xc3\xa9 \xe6\xbc\xa2 \xf0\x9f\x94\xa5 1\n");
 #undef R
 }
 
@@ -141,7 +153,8 @@ static struct profile *shuffled(bool backwards)
 		snprintf(name[1], sizeof(name[1]), "b%u", i % 131);
 		snprintf(name[2], sizeof(name[2]), "c%u", i % 5);
 		BUILDER_ADD(&b, 1 + i % 3, 10 * i, {FRAME_PYTHON, name[0], "x.py", i % 17, NULL},
-			{FRAME_NATIVE, name[1], NULL, 0, name[2]}, {FRAME_KERNEL, name[2], NULL, 0, NULL});
+			{FRAME_NATIVE, name[1], NULL, 0, name[2]},
+			{FRAME_KERNEL, name[2], NULL, 0, NULL});
 	}
 	return builder_end(&b);
 }
@@ -153,7 +166,8 @@ static void output_depends_on_the_profile_alone(void **state)
 	(void)state;
 	for (size_t i = 0; render_format_at(i); i++) {
 		const char *format = render_format_at(i)->name;
-		char *once = render(p, format), *twice = render(p, format), *other = render(q, format);
+		char *once = render(p, format), *twice = render(p, format),
+		     *other = render(q, format);
 
 		assert_string_equal(once, twice);
 		assert_string_equal(once, other);
@@ -174,7 +188,8 @@ static void a_damaged_profile_is_refused(void **state)
 
 	(void)state;
 	builder_start(&b, "damaged");
-	BUILDER_ADD(&b, 1, 1, {FRAME_NATIVE, "a", NULL, 0, NULL}, {FRAME_NATIVE, "b", NULL, 0, NULL});
+	BUILDER_ADD(
+		&b, 1, 1, {FRAME_NATIVE, "a", NULL, 0, NULL}, {FRAME_NATIVE, "b", NULL, 0, NULL});
 	p = builder_end(&b);
 	buf_init(&out, 1 << 20);
 	for (size_t i = 0; render_format_at(i); i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The flamegraph as a file: that it is XML whatever the names are, that widths are exact, that nothing is left
- * out of its data. What it does in a browser is tested by tests/web. */
+/* The flamegraph as a file: that it is XML whatever the names are, that widths are exact, that
+ * nothing is left out of its data. What it does in a browser is tested by tests/web. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,7 +33,8 @@ static size_t occurrences(const char *text, const char *what)
 	return n;
 }
 
-/* ---- a reader of the XML that we write: elements, attributes in double quotes, CDATA, entities ---- */
+/* ---- a reader of the XML that we write: elements, attributes in double quotes, CDATA, entities
+ * ---- */
 
 static const char *name_end(const char *s)
 {
@@ -116,7 +117,8 @@ static void check_xml(const char *s)
 	assert_int_equal(depth, 0);
 }
 
-/* ---- the drawn bars ----------------------------------------------------------------------------- */
+/* ---- the drawn bars -----------------------------------------------------------------------------
+ */
 
 struct bars {
 	uint64_t width[ROWS_MAX]; /* thousandths of a px, by depth */
@@ -144,7 +146,8 @@ static uint64_t attribute_milli(const char *tag, const char *name)
 
 static void read_bars(const char *svg, struct bars *bars)
 {
-	const char *s = strstr(svg, "<g class=\"bars\">"), *stop = strstr(svg, "<g class=\"labels\">");
+	const char *s = strstr(svg, "<g class=\"bars\">"),
+		   *stop = strstr(svg, "<g class=\"labels\">");
 	uint64_t base = 0;
 
 	memset(bars, 0, sizeof(*bars));
@@ -161,8 +164,10 @@ static void read_bars(const char *svg, struct bars *bars)
 			unsigned long long frames, all;
 
 			bars->fillers++;
-			assert_int_equal(sscanf(strstr(s, "<title>"), "<title>%llu %*s too narrow to draw, %llu",
-						 &frames, &all), 2);
+			assert_int_equal(
+				sscanf(strstr(s, "<title>"),
+					"<title>%llu %*s too narrow to draw, %llu", &frames, &all),
+				2);
 			bars->narrow_frames += frames;
 			bars->hidden_frames += all;
 		}
@@ -170,7 +175,8 @@ static void read_bars(const char *svg, struct bars *bars)
 	}
 }
 
-/* ---- the data block, read back -------------------------------------------------------------------- */
+/* ---- the data block, read back
+ * -------------------------------------------------------------------- */
 
 struct data {
 	uint64_t *numbers;
@@ -179,7 +185,8 @@ struct data {
 
 static int digit_of(char c)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 	const char *at = c ? strchr(digits, c) : NULL;
 
 	return at ? (int)(at - digits) : -1;
@@ -248,14 +255,19 @@ static void sum_profile(const struct profile *p, struct sums *sums)
 	free(depth);
 }
 
-/* ---- tests ------------------------------------------------------------------------------------------ */
+/* ---- tests
+ * ------------------------------------------------------------------------------------------ */
 
 static void hostile_names_stay_text(void **state)
 {
-	static const char *const names[] = {"<script>alert(1)</script>", "]]><script>alert(1)</script>",
-		"</metadata></svg><script>alert(1)</script>", "a\" onload=\"alert(1)", "' onload='alert(1)",
-		"&lt;&amp;&#60;", "<!-- -- -->", "c\x01\x08\x0b\x1f\x7f\n\t\r", "\xc2\x80\xc2\x9f", "bad \xff\xc3( \xed\xa0\x80",
-		"\xef\xbf\xbe\xef\xbf\xbf", "sep\xe2\x80\xa8\xe2\x80\xa9", "\xe2\x80\xae" "desrever", "\\u003cscript\\u003e\\", ""};
+	static const char *const names[] = {"<script>alert(1)</script>",
+		"]]><script>alert(1)</script>", "</metadata></svg><script>alert(1)</script>",
+		"a\" onload=\"alert(1)", "' onload='alert(1)", "&lt;&amp;&#60;", "<!-- -- -->",
+		"c\x01\x08\x0b\x1f\x7f\n\t\r", "\xc2\x80\xc2\x9f", "bad \xff\xc3( \xed\xa0\x80",
+		"\xef\xbf\xbe\xef\xbf\xbf", "sep\xe2\x80\xa8\xe2\x80\xa9",
+		"\xe2\x80\xae"
+		"desrever",
+		"\\u003cscript\\u003e\\", ""};
 	struct builder b;
 	struct profile *p;
 	char *svg;
@@ -263,7 +275,8 @@ static void hostile_names_stay_text(void **state)
 	(void)state;
 	builder_start(&b, "</title><script>alert(1)</script>]]>");
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		BUILDER_ADD(&b, 10, 10, {FRAME_PYTHON, names[i], names[i], 1, names[i]}, {FRAME_NOTE, names[i], NULL, 0, NULL});
+		BUILDER_ADD(&b, 10, 10, {FRAME_PYTHON, names[i], names[i], 1, names[i]},
+			{FRAME_NOTE, names[i], NULL, 0, NULL});
 	p = builder_end(&b);
 	svg = render_svg(p);
 	check_xml(svg);
@@ -273,8 +286,12 @@ static void hostile_names_stay_text(void **state)
 	assert_int_equal(occurrences(svg, "<metadata"), 4);
 	assert_int_equal(occurrences(svg, "<!--"), 0);
 	assert_int_equal(occurrences(svg, "\" onload"), 0);
-	assert_int_equal(occurrences(svg, "\xed\xa0\x80") + occurrences(svg, "\xff") + occurrences(svg, "\xef\xbf\xbe"), 0);
-	assert_int_equal(occurrences(svg, "\xe2\x80\xae") + occurrences(svg, "\x7f") + occurrences(svg, "\xc2\x80"), 0);
+	assert_int_equal(occurrences(svg, "\xed\xa0\x80") + occurrences(svg, "\xff") +
+				 occurrences(svg, "\xef\xbf\xbe"),
+		0);
+	assert_int_equal(occurrences(svg, "\xe2\x80\xae") + occurrences(svg, "\x7f") +
+				 occurrences(svg, "\xc2\x80"),
+		0);
 	assert_true(occurrences(svg, "&lt;script&gt;alert(1)&lt;/script&gt;") > 0);
 	assert_true(occurrences(svg, "\\u005cu003cscript\\u005cu003e\\u005c") > 0);
 	free(svg);
@@ -296,8 +313,10 @@ static struct profile *exact_profile(uint64_t seed, uint32_t functions)
 		uint64_t samples = 1 + dice(&seed, dice(&seed, 20) ? 40 : 4000);
 
 		for (size_t i = 0; i < n; i++) {
-			snprintf(names[i], sizeof(names[i]), "f%u", dice(&seed, i < 3 ? 4 : functions));
-			stack[i] = (struct spec){.kind = FRAME_NATIVE, .name = names[i], .module = "x"};
+			snprintf(names[i], sizeof(names[i]), "f%u",
+				dice(&seed, i < 3 ? 4 : functions));
+			stack[i] = (struct spec){
+				.kind = FRAME_NATIVE, .name = names[i], .module = "x"};
 		}
 		if (samples > left)
 			samples = left;
@@ -310,7 +329,8 @@ static struct profile *exact_profile(uint64_t seed, uint32_t functions)
 static void widths_add_up_exactly(void **state)
 {
 	struct profile *p = exact_profile(11, 30);
-	uint64_t *value = calloc(p->n_nodes, sizeof(*value)), expected[ROWS_MAX] = {0}, drawn = 0, direct = 0;
+	uint64_t *value = calloc(p->n_nodes, sizeof(*value)), expected[ROWS_MAX] = {0}, drawn = 0,
+		 direct = 0;
 	uint32_t *depth = calloc(p->n_nodes, sizeof(*depth));
 	char *svg = render_svg(p);
 	struct bars bars;
@@ -353,7 +373,8 @@ static void widths_are_weights_where_there_are_any(void **state)
 
 	(void)state;
 	builder_start(&b, "weights");
-	BUILDER_ADD(&b, 99, 25, {FRAME_NATIVE, "a", NULL, 0, NULL}, {FRAME_NATIVE, "b", NULL, 0, NULL});
+	BUILDER_ADD(
+		&b, 99, 25, {FRAME_NATIVE, "a", NULL, 0, NULL}, {FRAME_NATIVE, "b", NULL, 0, NULL});
 	BUILDER_ADD(&b, 1, 75, {FRAME_NATIVE, "a", NULL, 0, NULL});
 	p = builder_end(&b);
 	svg = render_svg(p);
@@ -389,7 +410,9 @@ static void the_data_hold_every_node(void **state)
 
 		for (size_t i = 0; i < n; i++) {
 			snprintf(names[i], sizeof(names[i]), "f%u", dice(&chance, 25));
-			stack[i] = (struct spec){.kind = FRAME_PYTHON, .name = names[i], .file = "f.py",
+			stack[i] = (struct spec){.kind = FRAME_PYTHON,
+				.name = names[i],
+				.file = "f.py",
 				.line = 1 + dice(&chance, 3)};
 		}
 		builder_add(&b, stack, n, dice(&chance, 4), dice(&chance, 1u << 31) * 1000ULL);
@@ -501,7 +524,8 @@ static void depth_has_no_limit(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < DEPTH; i++)
-		stack[i] = (struct spec){.kind = FRAME_PYTHON, .name = "recurse", .file = "r.py", .line = i % 9};
+		stack[i] = (struct spec){
+			.kind = FRAME_PYTHON, .name = "recurse", .file = "r.py", .line = i % 9};
 	builder_start(&b, "deep");
 	builder_add(&b, stack, DEPTH, 7, 70);
 	p = builder_end(&b);
@@ -591,9 +615,14 @@ static void the_file_is_self_contained(void **state)
 	svg = render_svg(p);
 	assert_int_equal(occurrences(svg, "://"), occurrences(svg, "://www.w3.org/"));
 	assert_int_equal(occurrences(svg, "url("), occurrences(svg, "url(#profd-"));
-	assert_int_equal(occurrences(svg, "href") + occurrences(svg, "@import") + occurrences(svg, " src="), 0);
-	assert_int_equal(occurrences(svg, "innerHTML") + occurrences(svg, "outerHTML") + occurrences(svg, "eval("), 0);
-	assert_int_equal(occurrences(svg, "document.write") + occurrences(svg, "insertAdjacent"), 0);
+	assert_int_equal(
+		occurrences(svg, "href") + occurrences(svg, "@import") + occurrences(svg, " src="),
+		0);
+	assert_int_equal(occurrences(svg, "innerHTML") + occurrences(svg, "outerHTML") +
+				 occurrences(svg, "eval("),
+		0);
+	assert_int_equal(
+		occurrences(svg, "document.write") + occurrences(svg, "insertAdjacent"), 0);
 	assert_int_equal(occurrences(svg, "new Function"), 0);
 	free(svg);
 	profile_free(p);

@@ -12,15 +12,24 @@
 
 enum { WALK_DEPTH_MAX = 64, PERIOD_NS = 10101010 };
 
-#define P(n, f, l)    {FRAME_PYTHON, n, f, l, NULL}
-#define N(n, m)       {FRAME_NATIVE, n, NULL, 0, m}
-#define K(n)          {FRAME_KERNEL, n, NULL, 0, "kernel"}
+#define P(n, f, l)                                                                                 \
+	{                                                                                          \
+		FRAME_PYTHON, n, f, l, NULL                                                        \
+	}
+#define N(n, m)                                                                                    \
+	{                                                                                          \
+		FRAME_NATIVE, n, NULL, 0, m                                                        \
+	}
+#define K(n)                                                                                       \
+	{                                                                                          \
+		FRAME_KERNEL, n, NULL, 0, "kernel"                                                 \
+	}
 
 #define SITE "/usr/lib/python3.12/"
 #define APP  "/srv/shop/"
 
-/* A call graph: from each function on to one of `next` by chance; 0 ends the stack there. Numbers are
- * rows of this table, repeated ones are likelier. */
+/* A call graph: from each function on to one of `next` by chance; 0 ends the stack there. Numbers
+ * are rows of this table, repeated ones are likelier. */
 static const struct {
 	struct spec frame;
 	uint8_t next[12];
@@ -41,7 +50,8 @@ static const struct {
 	[12] = {P("Index.lookup", APP "index.py", 88), {24, 24, 25, 0}, 4},
 	[13] = {P("Index.lookup", APP "index.py", 93), {24, 26}, 2},
 	[14] = {P("render", APP "templates.py", 204), {27, 27, 28, 0}, 4},
-	[15] = {P("Session.execute", SITE "site-packages/sqlalchemy/orm/session.py", 2351), {29, 29, 30}, 3},
+	[15] = {P("Session.execute", SITE "site-packages/sqlalchemy/orm/session.py", 2351),
+		{29, 29, 30}, 3},
 	[16] = {P("dumps", SITE "json/__init__.py", 238), {31}, 1},
 	[17] = {P("Token.verify", APP "auth.py", 61), {32, 32, 33}, 3},
 	[18] = {P("open", SITE "gzip.py", 62), {34, 34, 34, 35}, 4},
@@ -56,7 +66,8 @@ static const struct {
 	[27] = {P("Template.substitute", SITE "string.py", 121), {21, 43}, 2},
 	[28] = {N("unicode_join", "python3.12"), {44, 0}, 2},
 	[29] = {P("Cursor.execute", SITE "sqlite3/dbapi2.py", 0), {45}, 1},
-	[30] = {P("compile_state", SITE "site-packages/sqlalchemy/orm/context.py", 566), {26, 20, 0}, 3},
+	[30] = {P("compile_state", SITE "site-packages/sqlalchemy/orm/context.py", 566),
+		{26, 20, 0}, 3},
 	[31] = {P("JSONEncoder.encode", SITE "json/encoder.py", 200), {46}, 1},
 	[32] = {N("EVP_DigestUpdate", "libcrypto.so.3"), {47}, 1},
 	[33] = {P("b64decode", SITE "base64.py", 88), {0}, 1},
@@ -81,7 +92,8 @@ static const struct {
 	[52] = {K("do_sys_poll"), {58, 0}, 2},
 	[53] = {K("asm_exc_page_fault"), {59}, 1},
 	[54] = {N("sqlite3BtreeNext", "libsqlite3.so.0.8.6"), {60, 0}, 2},
-	[55] = {{FRAME_INLINED, "vdbeRecordCompare", "vdbeaux.c", 4711, "libsqlite3.so.0.8.6"}, {0}, 1},
+	[55] = {{FRAME_INLINED, "vdbeRecordCompare", "vdbeaux.c", 4711, "libsqlite3.so.0.8.6"}, {0},
+		1},
 	[56] = {K("vfs_read"), {61}, 1},
 	[57] = {K("tcp_sendmsg"), {62, 62, 63}, 3},
 	[58] = {K("schedule_hrtimeout_range"), {0}, 1},
@@ -103,7 +115,8 @@ static const struct {
 
 static void demo_walk(struct builder *b, uint64_t *chance, uint8_t first, const struct spec *thread)
 {
-	struct spec stack[WALK_DEPTH_MAX] = {{FRAME_PROCESS, "python3 (4711)", NULL, 0, NULL}, *thread};
+	struct spec stack[WALK_DEPTH_MAX] = {
+		{FRAME_PROCESS, "python3 (4711)", NULL, 0, NULL}, *thread};
 	size_t n = 2;
 	uint8_t at = first;
 
@@ -164,7 +177,8 @@ static struct profile *make_hostile(void)
 	builder_start(&b, "</title><script>alert(0)</script> ]]> & \"x\"");
 	for (size_t i = 0; i < n; i++)
 		BUILDER_ADD(&b, 10, 10 * PERIOD_NS,
-			{FRAME_PYTHON, hostile_names[i], hostile_names[(i + 1) % n], 7, hostile_names[i]},
+			{FRAME_PYTHON, hostile_names[i], hostile_names[(i + 1) % n], 7,
+				hostile_names[i]},
 			{FRAME_NATIVE, "beneath", NULL, 0, hostile_names[i]});
 	return builder_end(&b);
 }
@@ -176,7 +190,8 @@ static struct profile *make_deep(void)
 
 	builder_start(&b, "deep recursion");
 	for (size_t i = 0; i < 1200; i++)
-		stack[i] = (struct spec){FRAME_PYTHON, i % 2 ? "even" : "odd", "deep.py", (uint32_t)(i % 7 + 1), NULL};
+		stack[i] = (struct spec){FRAME_PYTHON, i % 2 ? "even" : "odd", "deep.py",
+			(uint32_t)(i % 7 + 1), NULL};
 	builder_add(&b, stack, 1200, 90, 90ULL * PERIOD_NS);
 	builder_add(&b, stack, 3, 10, 10ULL * PERIOD_NS);
 	return builder_end(&b);
@@ -195,7 +210,8 @@ static struct profile *make_wide(uint32_t nodes)
 		size_t n = 4 + dice(&chance, 20);
 
 		for (size_t i = 0; i < n; i++) {
-			snprintf(names[i], sizeof(names[i]), "function_%u", dice(&chance, i < 4 ? 3 : 40));
+			snprintf(names[i], sizeof(names[i]), "function_%u",
+				dice(&chance, i < 4 ? 3 : 40));
 			stack[i] = (struct spec){i % 3 == 2 ? FRAME_NATIVE : FRAME_PYTHON, names[i],
 				"wide.py", (uint32_t)i + 1, NULL};
 		}
@@ -212,8 +228,10 @@ static struct profile *make_small(const char *what)
 	if (!strcmp(what, "one"))
 		BUILDER_ADD(&b, 1, PERIOD_NS, {FRAME_NATIVE, "main", NULL, 0, "true"});
 	if (!strcmp(what, "samples")) {
-		BUILDER_ADD(&b, 3, 0, {FRAME_NATIVE, "main", NULL, 0, "x"}, {FRAME_NATIVE, "f", NULL, 0, "x"});
-		BUILDER_ADD(&b, 1, 0, {FRAME_NATIVE, "main", NULL, 0, "x"}, {FRAME_NATIVE, "g", NULL, 0, "x"});
+		BUILDER_ADD(&b, 3, 0, {FRAME_NATIVE, "main", NULL, 0, "x"},
+			{FRAME_NATIVE, "f", NULL, 0, "x"});
+		BUILDER_ADD(&b, 1, 0, {FRAME_NATIVE, "main", NULL, 0, "x"},
+			{FRAME_NATIVE, "g", NULL, 0, "x"});
 	}
 	return builder_end(&b);
 }
@@ -244,7 +262,8 @@ int main(int argc, char **argv)
 	int rc;
 
 	if (!p) {
-		fprintf(stderr, "usage: make_svg demo|hostile|empty|one|deep|samples|wide [NODES]\n");
+		fprintf(stderr,
+			"usage: make_svg demo|hostile|empty|one|deep|samples|wide [NODES]\n");
 		return 2;
 	}
 	if (getenv("MAKE_SVG_FORMAT"))

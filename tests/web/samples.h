@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Profiles for the tests of render/: a builder, and a make-believe web back end. Header only, because
- * the unit test and make_svg.c are programs of their own. */
+/* Profiles for the tests of render/: a builder, and a make-believe web back end. Header only,
+ * because the unit test and make_svg.c are programs of their own. */
 #ifndef PROFD_TESTS_SAMPLES_H
 #define PROFD_TESTS_SAMPLES_H
 
@@ -101,7 +101,8 @@ static inline uint32_t builder_add(
 
 #define BUILDER_ADD(b, samples, weight_ns, ...)                                                    \
 	builder_add(b, (const struct spec[]){__VA_ARGS__},                                         \
-		sizeof((const struct spec[]){__VA_ARGS__}) / sizeof(struct spec), samples, weight_ns)
+		sizeof((const struct spec[]){__VA_ARGS__}) / sizeof(struct spec), samples,         \
+		weight_ns)
 
 /* The profile is the caller's: profile_free(). */
 static inline struct profile *builder_end(struct builder *b)
