@@ -39,6 +39,7 @@ enum {
 	MAX_PCS = 2048,
 	MAX_NOTES = 8,
 	TOP_ROWS = 5,
+	JIT_LOOK_NS = 200000000,
 	PER_CPU_THREADS = 1000, /* from so many threads on, events per CPU cost less than events per thread */
 };
 
@@ -48,6 +49,12 @@ struct notes {
 	char text[MAX_NOTES][320];
 	const char *list[MAX_NOTES];
 	size_t n;
+};
+
+/* What was done about a process so far. */
+struct known {
+	uint64_t generation; /* that the tables stand at */
+	uint64_t jit_ns;     /* last look at its perf map */
 };
 
 struct recording {
@@ -61,7 +68,7 @@ struct recording {
 	struct symbolizer *symbols;
 	struct stacker *stacker;
 	struct aggregate *tree;
-	struct map *generations; /* pid -> generation that the tables stand at */
+	struct map *known;       /* pid -> struct known */
 	uint64_t pcs[MAX_PCS];   /* user frames of a deferred sample */
 	struct profile_quality quality;
 	uint64_t start_ns, first_sample_ns, end_ns, start_unix_ns;
@@ -97,12 +104,12 @@ static void note(struct recording *r, const char *fmt, ...)
 
 static void tables_update(struct recording *r, struct process *p)
 {
-	uint64_t *known = map_put(r->generations, &p->pid, NULL);
+	struct known *known = map_put(r->known, &p->pid, NULL);
 	struct err err = {0};
 
-	if (!known || *known == p->generation)
+	if (!known || known->generation == p->generation)
 		return;
-	*known = p->generation;
+	known->generation = p->generation;
 	/* Python first: it is quick, and without it a sample has no Python frames; a native stack can still be
 	 * walked afterwards. */
 	if (r->bound && python_process(r->python, p, &err) < 0 && err.text[0])
@@ -144,6 +151,17 @@ static void on_event(void *arg, const struct process_event *event)
 	}
 }
 
+/* Names of JIT code are in a file that can be reached only while the process lives. */
+static void jit_names_read(struct recording *r, const struct process *p)
+{
+	struct known *known = map_get(r->known, &p->pid);
+
+	if (!known || p->exited || clock_now_ns() - known->jit_ns < JIT_LOOK_NS)
+		return;
+	known->jit_ns = clock_now_ns();
+	symbolizer_preload_jit(r->symbols, p->pid, NULL);
+}
+
 /* ---- samples ----------------------------------------------------------------------------------- */
 
 static void sample_count(struct recording *r, const struct sample *s, const struct stack *stack)
@@ -179,6 +197,8 @@ static void on_sample(void *arg, const struct sample *given)
 	}
 	r->quality.samples++;
 	sample_count(r, &s, &stack);
+	if (stack.has_jit && p)
+		jit_names_read(r, p);
 }
 
 static void drain(struct recording *r)
@@ -313,9 +333,9 @@ static int rooms_open(struct recording *r, struct err *err)
 		.native = r->request->native,
 	};
 
-	r->generations = map_new(sizeof(uint32_t), sizeof(uint64_t));
+	r->known = map_new(sizeof(uint32_t), sizeof(struct known));
 	r->symbols = symbolizer_new();
-	if (!r->generations || !r->symbols)
+	if (!r->known || !r->symbols)
 		return err_set(err, -ENOMEM, "out of memory");
 	if (!(r->processes = process_table_new(err)) || !(r->unwind = unwind_new(err)) ||
 		!(r->python = python_new(err)) || !(r->stacker = stacker_new(r->python, &stacks, err)) ||
@@ -353,7 +373,7 @@ static void recording_close(struct recording *r)
 	aggregate_free(r->tree);
 	symbolizer_free(r->symbols);
 	process_table_free(r->processes);
-	map_free(r->generations);
+	map_free(r->known);
 	free(r->family);
 }
 

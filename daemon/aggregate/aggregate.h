@@ -79,6 +79,7 @@ void stacker_free(struct stacker *st);
 struct stack {
 	const struct location *locations; /* root first; the stacker's, until the next build */
 	size_t n;
+	bool has_jit; /* there is code of no file in it */
 	bool matched; /* the Python frames took the places of the eval-loop frames one to one */
 };
 

@@ -154,6 +154,7 @@ void stacker_build(struct stacker *st, const struct process *p, const struct sam
 	size_t n, n_merged;
 
 	out->matched = true;
+	out->has_jit = false;
 	thread_name_learn(st, s);
 	if (p) {
 		in.n_native = native_fill(st, p, s);
@@ -161,8 +162,10 @@ void stacker_build(struct stacker *st, const struct process *p, const struct sam
 	}
 	n_merged = st->options.native ? merge_stack(&in, st->merged, &out->matched) : python_only(&in, st->merged);
 	n = roots_put(st, s, st->stack);
-	while (n_merged)
-		st->stack[n++] = st->merged[--n_merged];
+	while (n_merged) {
+		st->stack[n] = st->merged[--n_merged];
+		out->has_jit |= st->stack[n++].kind == FRAME_JIT;
+	}
 	n += kernel_put(s, st->stack + n);
 	out->locations = st->stack;
 	out->n = n;

@@ -65,6 +65,7 @@ struct process {
 	char comm[16];        /* of its main thread, at last sight */
 	char *exe;            /* path, "" if unknown */
 	uint32_t parent;      /* pid */
+	bool main_exited;     /* its main thread has begun to end; others may go on */
 	bool exited;          /* gone; kept until its last samples are accounted for */
 	bool is_kernel_thread;
 	struct mapping *mappings; /* executable ones, sorted by `start`, not overlapping */

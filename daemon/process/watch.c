@@ -42,6 +42,7 @@ struct process_watch {
 	struct news *news; /* sorted by time; [first, n_news) are waiting */
 	size_t first, n_news, cap_news;
 	uint64_t order, lost;
+	bool exits; /* a process has begun to end and is not known to have ended */
 };
 
 /* What sample_id_all appends to every record for our sample_type (perf_event_open(2)). */
@@ -278,18 +279,16 @@ static bool apply_fork(struct process_watch *w, const struct record_task *r, str
 	return true;
 }
 
-static bool apply_exit(struct process_watch *w, const struct record_task *r, struct process_event *out)
+/* The kernel tells of an exit while the thread is still there, so whether the process has ended is looked up
+ * later, by exits_report. Its main thread may end before the others do. */
+static void apply_exit(struct process_watch *w, const struct record_task *r)
 {
 	struct process *p = process_find(w->table, r->pid);
 
 	if (!p || p->exited)
-		return false;
-	/* A main thread may end before the others do; the process ends with its last thread. */
-	if (process_is_alive(r->pid))
-		return false;
-	p->exited = true;
-	*out = (struct process_event){.kind = PROCESS_EXITED, .pid = r->pid, .tid = r->tid};
-	return true;
+		return;
+	p->main_exited |= r->pid == r->tid;
+	w->exits |= p->main_exited;
 }
 
 static bool apply_comm(struct process_watch *w, const struct record_comm *r, struct process_event *out)
@@ -356,7 +355,8 @@ static bool apply(struct process_watch *w, const struct news *news, struct proce
 	case PERF_RECORD_FORK:
 		return apply_fork(w, (const struct record_task *)header, out);
 	case PERF_RECORD_EXIT:
-		return apply_exit(w, (const struct record_task *)header, out);
+		apply_exit(w, (const struct record_task *)header);
+		return false;
 	case PERF_RECORD_COMM:
 		return apply_comm(w, (const struct record_comm *)header, out);
 	case PERF_RECORD_MMAP2:
@@ -367,6 +367,31 @@ static bool apply(struct process_watch *w, const struct news *news, struct proce
 	default:
 		return false;
 	}
+}
+
+/* Processes that began to end and have ended by now. */
+static int exits_report(
+	struct process_watch *w, void (*each)(void *arg, const struct process_event *event), void *arg)
+{
+	struct process *p;
+	size_t at = 0;
+	int n = 0;
+
+	w->exits = false;
+	while ((p = process_next(w->table, &at))) {
+		struct process_event event = {
+			.kind = PROCESS_EXITED, .time_ns = clock_now_ns(), .pid = p->pid, .tid = p->pid};
+
+		if (!p->main_exited || p->exited)
+			continue;
+		p->exited = !process_is_alive(p->pid);
+		w->exits |= !p->exited;
+		if (!p->exited)
+			continue;
+		each(arg, &event);
+		n++;
+	}
+	return n;
 }
 
 int process_watch_drain(struct process_watch *w, uint64_t until_ns,
@@ -387,5 +412,7 @@ int process_watch_drain(struct process_watch *w, uint64_t until_ns,
 		}
 		free(news->record);
 	}
+	if (w->exits && w->first == w->n_news)
+		n += exits_report(w, each, arg);
 	return n;
 }
