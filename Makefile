@@ -103,18 +103,19 @@ install: all ## install the binary, licences and README below $(DESTDIR)$(PREFIX
 # ---- tests -----------------------------------------------------------------------------------------
 
 UNITS   := $(patsubst tests/%.c,$(OUT)/tests/%,$(sort $(wildcard tests/unit/*.c)))
-ORACLES := $(patsubst tests/%.c,$(OUT)/tests/%,$(sort $(wildcard tests/oracle/*.c)))
+ORACLES := $(patsubst tests/%.c,$(OUT)/tests/%,$(filter-out %_target.c,$(sort $(wildcard tests/oracle/*.c))))
 WEB     := $(patsubst tests/%.c,$(OUT)/tests/%,$(sort $(wildcard tests/web/*.c)))
 TARGETS := $(patsubst tests/%.c,$(OUT)/tests/%,$(filter-out tests/targets/lib%,$(sort $(wildcard tests/targets/*.c)))) \
            $(patsubst tests/%.cc,$(OUT)/tests/%,$(sort $(wildcard tests/targets/*.cc))) \
            $(patsubst tests/%.c,$(OUT)/tests/%.so,$(sort $(wildcard tests/targets/lib*.c))) \
+           $(patsubst tests/%.c,$(OUT)/tests/%,$(sort $(wildcard tests/oracle/*_target.c))) \
            $(OUT)/tests/targets/stripped
 
 $(filter $(OUT)/obj/tests/%,$(UNITS:$(OUT)/%=$(OUT)/obj/%.o) $(ORACLES:$(OUT)/%=$(OUT)/obj/%.o)): | $(SKELETON) $(EMBEDDED)
 
 .PHONY: unit oracle targets tests
 unit: $(UNITS) ## build the unit tests (build/tests/unit/*)
-oracle: $(ORACLES)
+oracle: $(ORACLES) ## build the comparisons with other unwinders (build/tests/oracle/*)
 targets: $(TARGETS) ## build the programs with a known profile (build/tests/targets/*)
 tests: unit oracle targets $(WEB) ## build everything that the tests run
 
@@ -151,6 +152,11 @@ $(OUT)/tests/targets/%: tests/targets/%.c $(TARGET_HEADERS) Makefile
 	$(call say,TARGET,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 $(TARGET_FLAGS) -o $@ $<
+
+$(OUT)/tests/oracle/%_target: tests/oracle/%_target.c Makefile
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 $(filter-out -D_GNU_SOURCE,$(TARGET_FLAGS)) -o $@ $<
 
 $(OUT)/tests/targets/%: tests/targets/%.cc $(TARGET_HEADERS) Makefile
 	$(call say,TARGET,$@)

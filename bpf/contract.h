@@ -158,6 +158,7 @@ struct profd_python_walk {
 	__u64 chunk;          /* its datastack chunk; 0: not to be used */
 	__u64 frame;          /* that comes next; 0: none */
 	__u64 outer;          /* frame that the first run must lead to, where `check` is set */
+	__u64 cframe_at;      /* address of the innermost _PyCFrame */
 	__u64 code_at;        /* address of the code object in `code`; 0: none */
 	__u64 window_from;    /* address of window[0] */
 	__u32 window_bytes;   /* valid from there on */
@@ -167,7 +168,7 @@ struct profd_python_walk {
 	__u8 end;             /* enum profd_end; PROFD_END_NONE: go on */
 	__u8 check;
 	__u8 has_unstarted;
-	__u8 pad;
+	__u8 guessed; /* a register held the address of the outer _PyCFrame */
 	__u64 unstarted[PROFD_PYTHON_WORDS]; /* the last frame of the run that was before its first instruction */
 	__u64 cframe[2];
 	__u64 state[PROFD_PYTHON_STATE_BYTES / 8];

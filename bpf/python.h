@@ -15,7 +15,7 @@
  * Compiled for the kernel and for user space (env.h).
  *
  * void python_walk(struct profd_scratch *s, __u32 at, const struct profd_python *py, __u64 fsbase)
- *   In:  s->record.pid, tid, time_ns; `at`: number of the first free word in s->words; `fsbase`: pthread_self()
+ *   In:  s->record.pid, tid, time_ns, s->registers; `at`: number of the first free word in s->words; `fsbase`: pthread_self()
  *        of the thread.
  *   Out: s->words[at ...] = PROFD_PYTHON_WORDS a frame, innermost first; s->record.n_python, python_end,
  *        python_hash.
@@ -37,6 +37,7 @@ enum python_limits {
 	PYTHON_WINDOW_WORDS = PROFD_PYTHON_WINDOW_BYTES / 8,
 	PYTHON_SINGLE_AT = PYTHON_WINDOW_WORDS - PYTHON_FRAME_WORDS, /* place of a frame from elsewhere */
 	PYTHON_WINDOW_MAX = PYTHON_SINGLE_AT * 8, /* bytes of the others */
+	PYTHON_STACK_MAX = 1 << 23,   /* one _PyCFrame is not farther from the next */
 	PYTHON_CHUNK_MAX = 1 << 20,   /* a frame farther above its chunk's start is not in that chunk */
 };
 
@@ -63,16 +64,23 @@ ENV_INLINE __u64 python_state_word(
 	return w->state[((__u16)(offset - py->tstate_from) >> 3) & (PROFD_PYTHON_STATE_BYTES / 8 - 1)];
 }
 
-/* Whether `tstate` is a state of this thread, and which frame it is in (0: none).
- *
- * 3.11 and 3.12 enter an eval loop by pointing tstate->cframe to a _PyCFrame on the C stack before its
- * contents are written, a dozen instructions long. So the frames of the first run are taken on trial: where they do not
- * lead to the frame that the outer _PyCFrame is in, they are dropped and the walk begins there. */
+/* Reads a _PyCFrame: the frame it is in, and the frame that the _PyCFrame outside it is in. */
+ENV_INLINE int python_cframe(struct profd_python_walk *w, const struct profd_python *py, __u64 cframe)
+{
+	w->check = 0;
+	if (env_read_user(w->cframe, sizeof(w->cframe), cframe + py->cframe_frame))
+		return -1;
+	w->frame = w->cframe[0];
+	if (w->cframe[1] > cframe && !python_pointer(w->cframe[1] + py->cframe_frame, &w->outer))
+		w->check = 1;
+	return 0;
+}
+
+/* Whether `tstate` is a state of this thread, and which frame it is in (0: none). */
 ENV_INLINE int python_state_read(
 	struct profd_python_walk *w, const struct profd_python *py, __u64 tstate)
 {
 	__u32 bytes = py->tstate_bytes & (PROFD_PYTHON_STATE_BYTES - 1);
-	__u64 cframe;
 
 	w->check = 0;
 	if (env_read_user(w->state, bytes, tstate + py->tstate_from) ||
@@ -82,14 +90,9 @@ ENV_INLINE int python_state_read(
 	w->frame = python_state_word(w, py, py->tstate_frame);
 	if (py->cframe_frame == PROFD_PYTHON_NONE)
 		return 0;
-	cframe = w->frame;
+	w->cframe_at = w->frame;
 	w->frame = 0;
-	if (env_read_user(w->cframe, sizeof(w->cframe), cframe + py->cframe_frame))
-		return -1;
-	w->frame = w->cframe[0];
-	if (w->cframe[1] > cframe && !python_pointer(w->cframe[1] + py->cframe_frame, &w->outer))
-		w->check = 1;
-	return 0;
+	return python_cframe(w, py, w->cframe_at);
 }
 
 /* One thread state, or the end of an interpreter's list. A thread may have states in several interpreters: the
@@ -156,22 +159,8 @@ ENV_INLINE int python_find(struct python_context *c, __u64 interp)
 
 /* ---- frames ------------------------------------------------------------------------------------ */
 
-/* Throws away what came so far and goes on with the outer eval loop. */
-ENV_INLINE void python_restart(struct profd_python_walk *w)
-{
-	w->check = 0;
-	w->n = w->run = 0;
-	w->has_unstarted = 0;
-	w->frame = w->outer;
-}
-
-/* Returns 1: the walk is over, unless it was on trial and proved wrong. */
 ENV_INLINE long python_stop(struct profd_python_walk *w, __u32 end)
 {
-	if (w->check && end != PROFD_END_TRUNCATED) {
-		python_restart(w);
-		return 0;
-	}
 	w->end = (__u8)end;
 	return 1;
 }
@@ -270,10 +259,8 @@ ENV_INLINE long python_boundary(struct profd_scratch *s, __u64 previous)
 {
 	struct profd_python_walk *w = &s->python;
 
-	if (w->check && previous != w->outer) {
-		python_restart(w);
-		return 0;
-	}
+	if (w->check && previous != w->outer)
+		return python_stop(w, PROFD_END_BAD_FRAME);
 	w->check = 0;
 	w->frame = previous;
 	if (python_close_run(s))
@@ -317,14 +304,10 @@ static long python_step(__u32 i, void *data)
 	__u32 word, owner, end;
 
 	(void)i;
-	if (!frame && w->check && w->outer) {
-		python_restart(w);
-		return 0;
-	}
-	if (!frame) {
-		w->end = python_close_run(s) ? PROFD_END_TRUNCATED : PROFD_END_COMPLETE;
-		return 1;
-	}
+	if (!frame && w->check && w->outer)
+		return python_stop(w, PROFD_END_BAD_FRAME);
+	if (!frame)
+		return python_stop(w, python_close_run(s) ? PROFD_END_TRUNCATED : PROFD_END_COMPLETE);
 	if (frame & 7 || frame >= PYTHON_ADDRESS_LIMIT)
 		return python_stop(w, PROFD_END_BAD_FRAME);
 	if (python_fetch(w, py, frame, &word))
@@ -346,6 +329,64 @@ static long python_step(__u32 i, void *data)
 
 /* ---- all of it --------------------------------------------------------------------------------- */
 
+/* From scratch, with w->frame as the innermost one. */
+ENV_INLINE void python_walk_frames(struct python_context *c)
+{
+	struct profd_python_walk *w = &c->s->python;
+
+	w->n = w->run = 0;
+	w->end = w->has_unstarted = 0;
+	env_loop(PYTHON_MAX_STEPS, python_step, c);
+	if (!w->end)
+		w->end = PROFD_END_STUCK;
+	if (w->check && w->end != PROFD_END_COMPLETE && w->end != PROFD_END_TRUNCATED)
+		w->n = 0; /* never proven */
+}
+
+/* Whether an address may be the _PyCFrame of the eval loop outside: farther out on the stack, and in a frame
+ * whose code object is one. */
+ENV_INLINE int python_is_cframe(struct profd_python_walk *w, const struct profd_python *py, __u64 cframe)
+{
+	__u64 code, type;
+
+	if (cframe & 7 || cframe - w->cframe_at - 1 >= PYTHON_STACK_MAX || python_cframe(w, py, cframe))
+		return 0;
+	if (!w->check || w->frame & 7 || python_pointer(w->frame + py->frame_code, &code))
+		return 0;
+	return !python_pointer((code & py->code_mask) + PYTHON_OB_TYPE, &type) && type == py->code_type;
+}
+
+static long python_guess_step(__u32 i, void *data)
+{
+	struct python_context *c = data;
+	struct profd_python_walk *w = &c->s->python;
+
+	w->guessed = i < PROFD_REGISTERS && python_is_cframe(w, c->py, c->s->registers[i]);
+	return w->guessed;
+}
+
+/* 3.11 and 3.12 enter an eval loop by pointing tstate->cframe to a new _PyCFrame on the C stack, and fill it some
+ * ten instructions later. In between it holds what the stack held. The address of the outer one is in a register
+ * then, since it is about to be written to the new one: the walk begins there, as if the call were yet to come. Where
+ * only the frame was not written yet, the new one tells the way out. */
+ENV_INLINE void python_walk_again(struct python_context *c)
+{
+	struct profd_python_walk *w = &c->s->python;
+	__u64 outer = w->check ? w->outer : 0;
+	__u8 end = w->end;
+
+	w->guessed = 0;
+	env_loop(PROFD_REGISTERS, python_guess_step, c);
+	if (!w->guessed) {
+		w->check = 0;
+		w->frame = outer;
+	}
+	if (w->frame)
+		python_walk_frames(c);
+	if (!w->n)
+		w->end = end;
+}
+
 /* A number for the chain of code objects, whatever the instructions. */
 struct python_hash_context {
 	struct profd_scratch *s;
@@ -365,9 +406,9 @@ static long python_hash_step(__u32 i, void *data)
 	return 0;
 }
 
-ENV_INLINE void python_done(struct profd_scratch *s, __u32 end)
+ENV_INLINE void python_done(struct profd_scratch *s, __u32 n, __u32 end)
 {
-	s->record.n_python = (__u16)s->python.n;
+	s->record.n_python = (__u16)n;
 	s->record.python_end = (__u8)end;
 }
 
@@ -381,21 +422,22 @@ ENV_NOINLINE int python_walk(
 
 	w->fsbase = fsbase;
 	w->at = at;
-	w->n = w->run = w->window_bytes = 0;
-	w->end = w->has_unstarted = 0;
+	w->window_bytes = 0;
 	w->code_at = w->window_from = 0;
 	if (python_pointer(py->interpreters_head, &interp)) {
-		python_done(s, PROFD_END_UNREADABLE);
+		python_done(s, 0, PROFD_END_UNREADABLE);
 		return 0;
 	}
 	if (!interp || python_find(&c, interp) || !w->found) {
-		python_done(s, PROFD_END_NO_THREAD);
+		python_done(s, 0, PROFD_END_NO_THREAD);
 		return 0;
 	}
-	env_loop(PYTHON_MAX_STEPS, python_step, &c);
+	python_walk_frames(&c);
+	if (!w->n && py->cframe_frame != PROFD_PYTHON_NONE)
+		python_walk_again(&c);
 	env_loop(w->n, python_hash_step, &hash);
 	s->record.python_hash = hash.hash;
-	python_done(s, w->end ? w->end : PROFD_END_STUCK);
+	python_done(s, w->n, w->end);
 	return 0;
 }
 

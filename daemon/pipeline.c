@@ -570,8 +570,9 @@ static void note_busy_children(struct recording *r, double duration_s)
 		struct process_usage now;
 		double share;
 
-		if (!process_usage_read(before->pid, &now) || now.cpu_ticks < before->cpu_ticks)
-			continue;
+		if (before->pid == (uint32_t)getpid() || before->pid == (uint32_t)getppid() ||
+			!process_usage_read(before->pid, &now) || now.cpu_ticks < before->cpu_ticks)
+			continue; /* profd itself may be one of them */
 		share = (double)(now.cpu_ticks - before->cpu_ticks) * tick_s / duration_s;
 		if (share < 0.02)
 			continue;

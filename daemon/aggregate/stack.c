@@ -113,7 +113,7 @@ static size_t roots_put(struct stacker *st, const struct sample *s, struct locat
 		out[n++] = (struct location){.kind = FRAME_THREAD, .scope = s->tid};
 	if (is_cut(s->user_end))
 		out[n++] = (struct location){.kind = FRAME_NOTE, .address = s->user_end};
-	else if (s->n_python && is_cut(s->python_end))
+	else if (is_cut(s->python_end))
 		out[n++] = (struct location){.kind = FRAME_NOTE, .address = NOTE_PYTHON + s->python_end};
 	return n;
 }

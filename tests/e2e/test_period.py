@@ -5,17 +5,17 @@ import unittest
 import harness
 from harness import Target, need_ebpf, record, share_bound
 
-RATES = (999, 499)
-SECONDS = 5
-# The period stays the same for up to 48 samples in between two changes; so many samples count as one.
-SAMPLES_PER_CHANGE = 48
+# Rate in Hz and seconds of recording: enough samples for a bound that tells 20 % from none.
+RATES = ((999, 6), (499, 10))
+# The period stays the same for 32 samples in the mean, between two changes; so many samples count as one.
+SAMPLES_PER_CHANGE = 32
 
 
 @need_ebpf
 class Period(unittest.TestCase):
-    def check(self, beat_ns, rate):
+    def check(self, beat_ns, rate, seconds):
         with Target("periodic", beat_ns) as target:
-            recording = record(target.pid, rate=rate, seconds=SECONDS)
+            recording = record(target.pid, rate=rate, seconds=seconds)
             truth = target.stop()["TRUTH"]
         share = truth["parts"]["on_beat"]["ns"] / truth["cpu_ns"]
         independent = recording.samples / SAMPLES_PER_CHANGE
@@ -26,12 +26,12 @@ class Period(unittest.TestCase):
                              f"measured {measured:.3f}, true {share:.3f}, bound {bound:.3f}\n" + recording.describe())
 
     def test_the_same_period(self):
-        for rate in RATES:
+        for rate, seconds in RATES:
             with self.subTest(rate=rate):
-                self.check(round(1e9 / rate), rate)
+                self.check(round(1e9 / rate), rate, seconds)
 
     def test_half_the_period(self):
-        self.check(round(1e9 / 999 / 2), 999)
+        self.check(round(1e9 / 999 / 2), *RATES[0])
 
 
 if __name__ == "__main__":

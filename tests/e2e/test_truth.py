@@ -251,10 +251,19 @@ class PythonBase(Truth):
         return recording, truth
 
     def assert_merged(self, recording):
-        """No eval-loop frame beside the Python frames. A sample can hit the instant in which the interpreter has entered
-        its loop and not yet linked the frame: a few nanoseconds per call from C, here below 0.5 % of the samples."""
-        self.assert_all(recording, lambda f: not any(x.startswith("_PyEval_EvalFrame") for x in path_of(f)),
-                        "an eval-loop frame is left", allowed=0.005)
+        """No eval-loop frame is left beside the Python frames that it stands for. One alone may be left: the innermost,
+        where a sample hits the loop between entering it and linking the Python frame, or between unlinking the frame and
+        leaving the loop (some nanoseconds for each call from C, here below 3 % of the samples)."""
+
+        def is_loop(frame):
+            return function_of(frame).startswith("_PyEval_EvalFrame")
+
+        def innermost_alone(frames):
+            loops = [i for i, f in enumerate(frames) if is_loop(f)]
+            return not loops or (len(loops) == 1 and not any(harness.is_python(f) for f in frames[loops[0] :]))
+
+        self.assert_all(recording, innermost_alone, "an eval-loop frame is left beside its Python frames")
+        self.assert_all(recording, lambda frames: not any(map(is_loop, frames)), "eval-loop frames are left", allowed=0.03)
 
     def assert_possible(self, recording):
         lines = call_lines(harness.SCRIPTS / "chains.py")

@@ -150,7 +150,7 @@ static void test_progress_line_is_never_too_wide(void **state)
 
 static json_t *finished(int samples)
 {
-	json_t *f = json_pack(
+	return json_pack(
 		"{s:s, s:f, s:{s:f, s:f}, s:i, s:i, s:i, s:{s:i}, s:{s:f, s:f, s:i}, s:[{s:s, s:s, "
 		"s:i, s:n, s:s, s:f, s:f}, {s:s, s:n, s:n, s:s, s:s, s:f, s:f}], s:s, s:[s]}",
 		"source", "ebpf", "duration_s", 60.04, "rate_hz", "requested", 99.0, "achieved",
@@ -167,15 +167,14 @@ static json_t *finished(int samples)
 static char *print(int samples, unsigned columns)
 {
 	json_t *f = finished(samples);
-
-	if (samples < 100) /* no note: the summary has to find its own words */
-		json_array_clear(json_object_get(f, "notes"));
 	struct summary s = {"out.svg", "flamegraph", 421888, "py\033thon3 (4711)", f};
 	char *text = NULL;
 	size_t bytes;
 	FILE *to = open_memstream(&text, &bytes);
 
 	assert_non_null(f);
+	if (samples < 100) /* no note: the summary has to find its own words */
+		json_array_clear(json_object_get(f, "notes"));
 	summary_print(to, &s, columns);
 	fclose(to);
 	json_decref(f);

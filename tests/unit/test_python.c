@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The walker and code objects against real interpreters: what profd sees of a thread must be what CPython itself
- * says of it, frame by frame: function, file, line. */
+/* The walker and code objects against real interpreters: what profd sees of a thread must be what
+ * CPython itself says of it, frame by frame: function, file, line. */
 #include "test_python_scripts.h"
 #include "test_python_target.h"
 
 static struct walked walked;
 
-static const struct python_function *resolve(struct target *t, const struct python_frame *f, uint32_t *line)
+static const struct python_function *resolve(
+	struct target *t, const struct python_frame *f, uint32_t *line)
 {
 	struct location l = {0};
 
@@ -16,8 +17,8 @@ static const struct python_function *resolve(struct target *t, const struct pyth
 	return python_function(t->python, l.scope);
 }
 
-/* entry_*: called from C, inner_*: by Python code of the same eval loop. The outermost frame of a thread is
- * called from C always. */
+/* entry_*: called from C, inner_*: by Python code of the same eval loop. The outermost frame of a
+ * thread is called from C always. */
 static void check_entry(const struct python_frame *f, const char *qualname, bool outermost)
 {
 	const char *dot = strrchr(qualname, '.'), *name = dot ? dot + 1 : qualname;
@@ -36,9 +37,11 @@ static void check_thread(struct target *t, const struct expected *e, void *arg)
 
 	(void)arg;
 	walk(t, e->tid, e->self, NULL, 1, &walked);
-	assert_int_equal(walked.end, e->n > PROFD_MAX_PYTHON_FRAMES ? WALK_TRUNCATED : WALK_COMPLETE);
+	assert_int_equal(
+		walked.end, e->n > PROFD_MAX_PYTHON_FRAMES ? WALK_TRUNCATED : WALK_COMPLETE);
 	if (walked.n != n)
-		fail_msg("%zu frames instead of %zu in the thread of %s", walked.n, n, e->frames[0].qualname);
+		fail_msg("%zu frames instead of %zu in the thread of %s", walked.n, n,
+			e->frames[0].qualname);
 	for (size_t i = 0; i < n; i++) {
 		const struct expected_frame *x = &e->frames[i];
 		uint32_t line = 0;
@@ -61,7 +64,8 @@ static void stacks(const char *interpreter)
 	target_stop(&t);
 }
 
-/* ---- threads ----------------------------------------------------------------------------------- */
+/* ---- threads -----------------------------------------------------------------------------------
+ */
 
 enum { SECOND = 1000000000 };
 
@@ -123,7 +127,8 @@ static void threads(const char *interpreter)
 	target_stop(&t);
 }
 
-/* ---- reused addresses -------------------------------------------------------------------------- */
+/* ---- reused addresses --------------------------------------------------------------------------
+ */
 
 static void find_victim(struct target *t, const struct expected *e, void *arg)
 {
@@ -158,7 +163,8 @@ static void reuse(const char *interpreter)
 	target_stop(&t);
 }
 
-/* ---- lines ------------------------------------------------------------------------------------- */
+/* ---- lines -------------------------------------------------------------------------------------
+ */
 
 /* The frame that the walker would make of a code object. */
 static struct python_frame frame_of(struct target *t, uint64_t code)
@@ -167,12 +173,13 @@ static struct python_frame frame_of(struct target *t, uint64_t code)
 	const struct profd_python *py = &t->layout;
 	uint32_t first_line;
 
-	assert_int_equal(
-		process_read((uint32_t)t->pid, code, words, py->code_bytecode), (ssize_t)py->code_bytecode);
+	assert_int_equal(process_read((uint32_t)t->pid, code, words, py->code_bytecode),
+		(ssize_t)py->code_bytecode);
 	assert_int_equal(words[1], py->code_type);
 	memcpy(&first_line, (char *)words + py->code_first_line, sizeof(first_line));
 	return (struct python_frame){.code = code,
-		.fingerprint = profd_python_fingerprint(&words[py->code_ident / 8], first_line, words[2])};
+		.fingerprint =
+			profd_python_fingerprint(&words[py->code_ident / 8], first_line, words[2])};
 }
 
 static void check_code(struct target *t, struct python_frame *f, char *line)
@@ -220,7 +227,8 @@ static void lines(const char *interpreter)
 	target_stop(&t);
 }
 
-/* ---- one test per version ---------------------------------------------------------------------- */
+/* ---- one test per version ----------------------------------------------------------------------
+ */
 
 static void with(unsigned minor, void (*test)(const char *interpreter))
 {
@@ -228,7 +236,8 @@ static void with(unsigned minor, void (*test)(const char *interpreter))
 
 	interpreters_find(&in, minor);
 	if (!in.n) {
-		print_message("no CPython 3.%u: none in PATH (python3.%u), in pyenv, in PROFD_TEST_PYTHONS\n",
+		print_message(
+			"no CPython 3.%u: none in PATH (python3.%u), in pyenv, in PROFD_TEST_PYTHONS\n",
 			minor, minor);
 		skip();
 	}
@@ -238,26 +247,26 @@ static void with(unsigned minor, void (*test)(const char *interpreter))
 	}
 }
 
-#define TESTS(minor)                            \
-	static void stacks_##minor(void **state)   \
-	{                                          \
-		(void)state;                       \
-		with(minor, stacks);               \
-	}                                          \
-	static void threads_##minor(void **state)  \
-	{                                          \
-		(void)state;                       \
-		with(minor, threads);              \
-	}                                          \
-	static void reuse_##minor(void **state)    \
-	{                                          \
-		(void)state;                       \
-		with(minor, reuse);                \
-	}                                          \
-	static void lines_##minor(void **state)    \
-	{                                          \
-		(void)state;                       \
-		with(minor, lines);                \
+#define TESTS(minor)                                                                               \
+	static void stacks_##minor(void **state)                                                   \
+	{                                                                                          \
+		(void)state;                                                                       \
+		with(minor, stacks);                                                               \
+	}                                                                                          \
+	static void threads_##minor(void **state)                                                  \
+	{                                                                                          \
+		(void)state;                                                                       \
+		with(minor, threads);                                                              \
+	}                                                                                          \
+	static void reuse_##minor(void **state)                                                    \
+	{                                                                                          \
+		(void)state;                                                                       \
+		with(minor, reuse);                                                                \
+	}                                                                                          \
+	static void lines_##minor(void **state)                                                    \
+	{                                                                                          \
+		(void)state;                                                                       \
+		with(minor, lines);                                                                \
 	}
 #define TEST_ROWS(minor)                                                                           \
 	cmocka_unit_test(stacks_##minor), cmocka_unit_test(threads_##minor),                       \
@@ -270,7 +279,8 @@ TESTS(14)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {TEST_ROWS(11), TEST_ROWS(12), TEST_ROWS(13), TEST_ROWS(14)};
+	const struct CMUnitTest tests[] = {
+		TEST_ROWS(11), TEST_ROWS(12), TEST_ROWS(13), TEST_ROWS(14)};
 
 	alarm(300);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Runs of Python frames and native frames of the C eval loop must be one to one. The native frames come from
- * an independent unwinder (libdwfl, which stops the target with ptrace). */
+/* Runs of Python frames and native frames of the C eval loop must be one to one. The native frames
+ * come from an independent unwinder (libdwfl, which stops the target with ptrace). */
 #include <elfutils/libdwfl.h>
 
 #include "python/image.h"
@@ -44,7 +44,8 @@ static void count_native(struct target *t, uint32_t tid, struct native *n)
 	assert_int_equal(dwfl_linux_proc_report(dwfl, t->pid), 0);
 	assert_int_equal(dwfl_report_end(dwfl, NULL, NULL), 0);
 	assert_int_equal(dwfl_linux_proc_attach(dwfl, t->pid, false), 0);
-	/* Its result tells only whether it got to the outermost frame, which glibc ends in more than one way. */
+	/* Its result tells only whether it got to the outermost frame, which glibc ends in more
+	 * than one way. */
 	(void)dwfl_getthread_frames(dwfl, (pid_t)tid, count_frame, n);
 	dwfl_end(dwfl);
 }
@@ -64,7 +65,8 @@ static void check_thread(struct target *t, const struct expected *e, void *arg)
 	assert_true(n.frames >= 4);
 	assert_true(entries > 0);
 	if (n.eval_frames != entries)
-		fail_msg("%zu native eval-loop frames for %zu runs of Python frames in the thread of %s",
+		fail_msg(
+			"%zu native eval-loop frames for %zu runs of Python frames in the thread of %s",
 			n.eval_frames, entries, e->frames[e->n - 2].qualname);
 }
 
@@ -79,7 +81,7 @@ static void runs(const char *interpreter)
 
 static void test_runs(void **state)
 {
-	static const unsigned minors[] = {11, 12, 13};
+	static const unsigned minors[] = {11, 12, 13, 14};
 	struct interpreters in;
 	size_t n = 0;
 
@@ -97,7 +99,8 @@ static void test_runs(void **state)
 		skip();
 }
 
-/* ---- fragments --------------------------------------------------------------------------------- */
+/* ---- fragments ---------------------------------------------------------------------------------
+ */
 
 /* Whether the file names a `.cold` part itself, by `readelf`. */
 static bool cold_symbol(const char *path, uint64_t *start, uint64_t *end)
@@ -120,15 +123,15 @@ static bool cold_symbol(const char *path, uint64_t *start, uint64_t *end)
 	return found;
 }
 
-/* Every image of a running interpreter: what is said to be eval loop has the size of one, and the .cold part is in
- * it where the file has a symbol for it. */
+/* Every image of a running interpreter: what is said to be eval loop has the size of one, and the
+ * .cold part is in it where the file has a symbol for it. */
 static void test_ranges(void **state)
 {
 	struct interpreters in;
 	size_t checked = 0;
 
 	(void)state;
-	for (unsigned minor = 11; minor <= 13; minor++) {
+	for (unsigned minor = 11; minor <= 14; minor++) {
 		interpreters_find(&in, minor);
 		for (size_t i = 0; i < in.n; i++) {
 			struct target t;
@@ -139,7 +142,8 @@ static void test_ranges(void **state)
 			target_inspect(&t);
 			for (size_t k = 0; k < t.process->n_mappings; k++) {
 				const struct image *image = t.process->mappings[k].image;
-				struct python_image *p = image ? python_image_open(image, true) : NULL;
+				struct python_image *p =
+					image ? python_image_open(image, true) : NULL;
 				uint64_t start, end, bytes = 0;
 
 				if (!p || !p->eval.n) {
@@ -147,13 +151,14 @@ static void test_ranges(void **state)
 					continue;
 				}
 				for (size_t r = 0; r < p->eval.n; r++) {
-					print_message("%s: %#lx - %#lx\n", image->name, p->eval.ranges[r].start,
-						p->eval.ranges[r].end);
+					print_message("%s: %#lx - %#lx\n", image->name,
+						p->eval.ranges[r].start, p->eval.ranges[r].end);
 					bytes += p->eval.ranges[r].end - p->eval.ranges[r].start;
 				}
 				assert_in_range(bytes, 20000, 200000);
 				if (cold_symbol(image->path, &start, &end))
-					assert_true(eval_contains(&p->eval, start) && eval_contains(&p->eval, end - 1));
+					assert_true(eval_contains(&p->eval, start) &&
+						    eval_contains(&p->eval, end - 1));
 				assert_false(eval_contains(&p->eval, p->runtime));
 				python_image_close(p);
 				checked++;
@@ -162,14 +167,15 @@ static void test_ranges(void **state)
 		}
 	}
 	if (!checked) {
-		print_message("no CPython 3.11 - 3.13 found\n");
+		print_message("no CPython 3.11 - 3.14 found\n");
 		skip();
 	}
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_runs), cmocka_unit_test(test_ranges)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_runs), cmocka_unit_test(test_ranges)};
 
 	alarm(300);
 	return cmocka_run_group_tests(tests, NULL, NULL);

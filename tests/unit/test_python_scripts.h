@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Python programs for test_python*.c. They print what CPython itself says of their stacks, addresses and lines,
- * and park until their standard input says what to do next. */
+/* Python programs for test_python*.c. They print what CPython itself says of their stacks,
+ * addresses and lines, and park until their standard input says what to do next. */
 #ifndef PROFD_TEST_PYTHON_SCRIPTS_H
 #define PROFD_TEST_PYTHON_SCRIPTS_H
 
@@ -8,45 +8,45 @@
  *   thread <native id> <pthread_self>
  *   frame <line> <qualname> <TAB> <file>      innermost first
  *   done */
-#define SCRIPT_PARKING                                                             \
-	"import os, sys, threading, time\n"                                        \
-	"sys.setrecursionlimit(10000)\n"                                           \
-	"readable, writable = os.pipe()\n"                                         \
-	"def park():\n"                                                            \
-	"    os.read(readable, 1)\n"                                               \
-	"def snapshot(me):\n"                                                      \
-	"    out = {}\n"                                                           \
-	"    for ident, frame in sys._current_frames().items():\n"                 \
-	"        rows = []\n"                                                      \
-	"        while frame is not None and ident != me:\n"                       \
-	"            code = frame.f_code\n"                                        \
-	"            rows.append((frame.f_lineno, code.co_qualname, code.co_filename))\n" \
-	"            frame = frame.f_back\n"                                       \
-	"        out[ident] = rows\n"                                              \
-	"    return out\n"                                                         \
-	"def parked(rows):\n"                                                      \
-	"    return any(row[1] == 'park' for row in rows)\n"                       \
-	"def report(count):\n"                                                     \
-	"    me, same, last = threading.get_ident(), 0, None\n"                    \
-	"    while same < 3:\n"                                                    \
-	"        time.sleep(0.02)\n"                                               \
-	"        now = snapshot(me)\n"                                             \
-	"        ready = sum(parked(rows) for rows in now.values())\n"             \
-	"        same = same + 1 if now == last and ready >= count else 0\n"       \
-	"        last = now\n"                                                     \
-	"    native = {t.ident: t.native_id for t in threading.enumerate()}\n"     \
-	"    for ident, rows in last.items():\n"                                   \
-	"        if ident == me: continue\n"                                       \
-	"        print('thread', native.get(ident, 0), ident)\n"                   \
-	"        for row in rows:\n"                                               \
-	"            print('frame %d %s\\t%s' % row)\n"                            \
+#define SCRIPT_PARKING                                                                             \
+	"import os, sys, threading, time\n"                                                        \
+	"sys.setrecursionlimit(10000)\n"                                                           \
+	"readable, writable = os.pipe()\n"                                                         \
+	"def park():\n"                                                                            \
+	"    os.read(readable, 1)\n"                                                               \
+	"def snapshot(me):\n"                                                                      \
+	"    out = {}\n"                                                                           \
+	"    for ident, frame in sys._current_frames().items():\n"                                 \
+	"        rows = []\n"                                                                      \
+	"        while frame is not None and ident != me:\n"                                       \
+	"            code = frame.f_code\n"                                                        \
+	"            rows.append((frame.f_lineno, code.co_qualname, code.co_filename))\n"          \
+	"            frame = frame.f_back\n"                                                       \
+	"        out[ident] = rows\n"                                                              \
+	"    return out\n"                                                                         \
+	"def parked(rows):\n"                                                                      \
+	"    return any(row[1] == 'park' for row in rows)\n"                                       \
+	"def report(count):\n"                                                                     \
+	"    me, same, last = threading.get_ident(), 0, None\n"                                    \
+	"    while same < 3:\n"                                                                    \
+	"        time.sleep(0.02)\n"                                                               \
+	"        now = snapshot(me)\n"                                                             \
+	"        ready = sum(parked(rows) for rows in now.values())\n"                             \
+	"        same = same + 1 if now == last and ready >= count else 0\n"                       \
+	"        last = now\n"                                                                     \
+	"    native = {t.ident: t.native_id for t in threading.enumerate()}\n"                     \
+	"    for ident, rows in last.items():\n"                                                   \
+	"        if ident == me: continue\n"                                                       \
+	"        print('thread', native.get(ident, 0), ident)\n"                                   \
+	"        for row in rows:\n"                                                               \
+	"            print('frame %d %s\\t%s' % row)\n"                                            \
 	"    print('done', flush=True)\n"
 
 #define LINES_10 "\n\n\n\n\n\n\n\n\n\n"
 #define LINES_40 LINES_10 LINES_10 LINES_10 LINES_10
 
-/* One thread per way to get onto the Python stack. Functions named entry_* are called from C, those named
- * inner_* by Python code in the same eval loop. */
+/* One thread per way to get onto the Python stack. Functions named entry_* are called from C, those
+ * named inner_* by Python code in the same eval loop. */
 static const char script_stacks[] = SCRIPT_PARKING
 	"import asyncio, functools, contextlib\n"
 	"def inner_c():\n"
@@ -202,23 +202,23 @@ static const char script_stacks[] = SCRIPT_PARKING
 	"    [*map(entry_module, [1])]\n";
 
 /* 50 threads, each of another depth. "new": starts another one, and reports again. */
-static const char script_threads[] = SCRIPT_PARKING
-	"def dig(n):\n"
-	"    return dig(n - 1) if n else park()\n"
-	"def reporter():\n"
-	"    count = 51\n"
-	"    while True:\n"
-	"        report(count)\n"
-	"        if not sys.stdin.readline(): return\n"
-	"        threading.Thread(target=dig, args=(count,), daemon=True).start()\n"
-	"        count += 1\n"
-	"for i in range(50):\n"
-	"    threading.Thread(target=dig, args=(i,), daemon=True).start()\n"
-	"threading.Thread(target=reporter, daemon=True).start()\n"
-	"park()\n";
+static const char script_threads[] =
+	SCRIPT_PARKING "def dig(n):\n"
+		       "    return dig(n - 1) if n else park()\n"
+		       "def reporter():\n"
+		       "    count = 51\n"
+		       "    while True:\n"
+		       "        report(count)\n"
+		       "        if not sys.stdin.readline(): return\n"
+		       "        threading.Thread(target=dig, args=(count,), daemon=True).start()\n"
+		       "        count += 1\n"
+		       "for i in range(50):\n"
+		       "    threading.Thread(target=dig, args=(i,), daemon=True).start()\n"
+		       "threading.Thread(target=reporter, daemon=True).start()\n"
+		       "park()\n";
 
-/* Parks inside a function made by exec; with the next line of input lets it go, frees its code object,
- * and makes others until one lies at the same address: prints "reused 1" or "reused 0". */
+/* Parks inside a function made by exec; with the next line of input lets it go, frees its code
+ * object, and makes others until one lies at the same address: prints "reused 1" or "reused 0". */
 static const char script_reuse[] = SCRIPT_PARKING
 	"def make(name):\n"
 	"    space = {'park': park}\n"

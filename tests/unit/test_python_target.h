@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* For test_python*.c: finds interpreters, runs a script with one, and walks its threads with the walker of the
- * kernel side, compiled for user space. */
+/* For test_python*.c: finds interpreters, runs a script with one, and walks its threads with the
+ * walker of the kernel side, compiled for user space. */
 #ifndef PROFD_TEST_PYTHON_TARGET_H
 #define PROFD_TEST_PYTHON_TARGET_H
 
@@ -34,7 +34,8 @@ struct interpreters {
 	size_t n;
 };
 
-/* Adds `path` where it runs and is a CPython of that version, unless its executable is there already. */
+/* Adds `path` where it runs and is a CPython of that version, unless its executable is there
+ * already. */
 static inline void interpreters_add(struct interpreters *in, const char *path, unsigned minor)
 {
 	char command[PATH_BYTES * 2], line[PATH_BYTES] = "";
@@ -63,7 +64,8 @@ static inline void interpreters_add(struct interpreters *in, const char *path, u
 	snprintf(in->real[in->n++], PATH_BYTES, "%s", line + at);
 }
 
-/* python3.N in PATH and in /usr/bin, all that pyenv has, and those named in PROFD_TEST_PYTHONS (colons between). */
+/* python3.N in PATH and in /usr/bin, all that pyenv has, and those named in PROFD_TEST_PYTHONS
+ * (colons between). */
 static inline void interpreters_find(struct interpreters *in, unsigned minor)
 {
 	char name[PATH_BYTES], root[PATH_BYTES - 64] = "", *list, *save = NULL;
@@ -79,7 +81,8 @@ static inline void interpreters_find(struct interpreters *in, unsigned minor)
 	interpreters_add(in, name, minor);
 	if (f && fgets(root, sizeof(root), f) && root[0] == '/') {
 		root[strcspn(root, "\n")] = '\0';
-		snprintf(name, sizeof(name), "%s/versions/3.%u.*/bin/python3.%u", root, minor, minor);
+		snprintf(name, sizeof(name), "%s/versions/3.%u.*/bin/python3.%u", root, minor,
+			minor);
 		if (!glob(name, 0, NULL, &g)) {
 			for (size_t i = 0; i < g.gl_pathc; i++)
 				interpreters_add(in, g.gl_pathv[i], minor);
@@ -94,7 +97,8 @@ static inline void interpreters_find(struct interpreters *in, unsigned minor)
 	free(list);
 }
 
-/* ---- a running script -------------------------------------------------------------------------- */
+/* ---- a running script --------------------------------------------------------------------------
+ */
 
 struct target {
 	pid_t pid;
@@ -161,7 +165,8 @@ static inline void target_stop(struct target *t)
 	process_table_free(t->processes);
 }
 
-/* ---- what it says of its threads --------------------------------------------------------------- */
+/* ---- what it says of its threads ---------------------------------------------------------------
+ */
 
 struct expected_frame {
 	unsigned line;
@@ -194,8 +199,8 @@ static inline bool expected_take(struct expected *e, char *line)
 }
 
 /* Reads a whole report and calls `each` for every thread; returns how many there were. */
-static inline size_t expected_read(
-	struct target *t, void (*each)(struct target *t, const struct expected *e, void *arg), void *arg)
+static inline size_t expected_read(struct target *t,
+	void (*each)(struct target *t, const struct expected *e, void *arg), void *arg)
 {
 	struct expected e = {.frames = calloc(FRAMES_MAX, sizeof(*e.frames))};
 	char line[2048];
@@ -221,7 +226,8 @@ static inline size_t expected_read(
 	return n;
 }
 
-/* ---- walking ----------------------------------------------------------------------------------- */
+/* ---- walking -----------------------------------------------------------------------------------
+ */
 
 struct walked {
 	struct python_frame frames[PROFD_MAX_PYTHON_FRAMES];
@@ -244,8 +250,8 @@ static inline long read_target(void *arg, void *to, uint32_t bytes, uint64_t add
 }
 
 /* `cache`: what is remembered of the thread from walk to walk; may be NULL. */
-static inline void walk(struct target *t, uint32_t tid, uint64_t self, struct profd_python_thread *cache,
-	uint64_t time_ns, struct walked *out)
+static inline void walk(struct target *t, uint32_t tid, uint64_t self,
+	struct profd_python_thread *cache, uint64_t time_ns, struct walked *out)
 {
 	enum { AT = 100 };
 	static struct profd_scratch s;
