@@ -94,6 +94,8 @@ struct profd_mapping {
 struct profd_process {
 	__u32 mappings; /* number of the first mapping of the slice */
 	__u32 n_mappings;
+	__u32 generation; /* of the slice; no two slices have the same within 2^32 changes, 0 is none */
+	__u32 pad;
 };
 
 /* ---- the Python side (filled by python/) -------------------------------------------------------- */
@@ -158,7 +160,8 @@ struct profd_python_walk {
 	__u64 chunk;          /* its datastack chunk; 0: not to be used */
 	__u64 frame;          /* that comes next; 0: none */
 	__u64 outer;          /* frame that the first run must lead to, where `check` is set */
-	__u64 cframe_at;      /* address of the innermost _PyCFrame */
+	__u64 state_at;       /* address of the thread state in `state`, */
+	__u64 cframe_at;      /* and of the innermost _PyCFrame */
 	__u64 code_at;        /* address of the code object in `code`; 0: none */
 	__u64 window_from;    /* address of window[0] */
 	__u32 window_bytes;   /* valid from there on */
@@ -234,6 +237,16 @@ struct profd_counters {
 
 /* ---- the place where a sample is put together --------------------------------------------------- */
 
+enum { PROFD_MEMO = 4096 }; /* a power of two */
+
+/* What the lookup of an address in a slice came to: stacks have most of their frames in common with those
+ * before. An entry of another slice or address is just not found, so none is ever cleared. */
+struct profd_memo {
+	__u64 address;
+	__u32 generation; /* of the slice */
+	__u32 rule;
+};
+
 /* State of a native walk (native.h). It lies in map memory and not on the stack: the verifier knows nothing
  * about values it reads back from there, so it proves one step of the walk once for all steps. */
 struct profd_native {
@@ -242,13 +255,14 @@ struct profd_native {
 	__u32 n;                    /* frames so far */
 	__u32 mappings, n_mappings; /* slice of the process */
 	__u32 last;                 /* mapping of the frame before */
+	__u32 generation;           /* of the slice */
 	__u8 end;                   /* enum profd_end; PROFD_END_NONE: go on */
 	__u8 exact;                 /* `ip` is the next instruction to run, not a return address */
 	__u8 full;                  /* where registers beyond ip, sp, fp are: enum native_registers */
 	__u8 fp_lost;               /* `fp` is not known */
 	__u8 guessed;               /* `ip` is a guess by frame pointer: the enum profd_end if it proves bad */
 	__u8 by_fp;                 /* a guess proved good */
-	__u8 pad[6];
+	__u8 pad[2];
 	__u64 window[8];                  /* stack words around a return address */
 	__u64 sigcontext[PROFD_REGISTERS]; /* registers as a signal frame keeps them */
 	__u64 registers[PROFD_REGISTERS]; /* of the frame that a signal interrupted, DWARF numbering */

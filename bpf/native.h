@@ -91,8 +91,8 @@ ENV_INLINE int native_cell(__u32 cell, __u32 *value)
 	return 0;
 }
 
-/* The rule for a process address inside `m`; NULL: none. */
-ENV_INLINE const struct profd_rule *native_rule(const struct profd_mapping *m, __u64 address)
+/* The number of the rule for a process address inside `m`. */
+ENV_INLINE int native_rule(const struct profd_mapping *m, __u64 address, __u32 *rule)
 {
 	__u64 offset = address - m->bias - m->vaddr_start;
 	__u64 page = offset >> PROFD_PAGE_SHIFT;
@@ -100,7 +100,7 @@ ENV_INLINE const struct profd_rule *native_rule(const struct profd_mapping *m, _
 
 	if (page >= m->n_pages || native_cell(m->pages + (__u32)page, &low) ||
 		native_cell(m->pages + (__u32)page + 1, &end) || end <= low)
-		return NULL;
+		return -1;
 	n = end - low;
 	low += m->pages;
 	NATIVE_ROLLED
@@ -108,14 +108,22 @@ ENV_INLINE const struct profd_rule *native_rule(const struct profd_mapping *m, _
 		__u32 half = n >> 1;
 
 		if (native_cell(low + half, &row))
-			return NULL;
+			return -1;
 		if (row <= key)
 			low += half;
 		n -= half;
 	}
 	if (native_cell(low, &row))
-		return NULL;
-	return env_rule(row & 0xffff);
+		return -1;
+	*rule = row & 0xffff;
+	return 0;
+}
+
+ENV_INLINE struct profd_memo *native_memo(struct profd_scratch *s, __u64 address)
+{
+	__u64 mixed = address * 0x9e3779b97f4a7c15ULL; /* 2^64 / golden ratio: spreads over the high bits */
+
+	return &s->memo[mixed >> 52 & (PROFD_MEMO - 1)];
 }
 
 /* Value of a register of the present frame by its DWARF number. */
@@ -325,37 +333,77 @@ ENV_INLINE int native_step_rule(struct profd_scratch *s, const struct profd_rule
 
 /* ---- the walk ---------------------------------------------------------------------------------- */
 
+/* The rule that a frame of this address had before in the same slice, or NULL. */
+ENV_INLINE const struct profd_rule *native_known(struct profd_scratch *s, __u64 address)
+{
+	const struct profd_memo *memo = native_memo(s, address);
+
+	if (memo->address != address || memo->generation != s->native.generation)
+		return NULL;
+	return env_rule(memo->rule);
+}
+
+/* Looks the rule up. NULL: there is none, and `*m` tells what there is instead, NULL being nothing. */
+ENV_INLINE const struct profd_rule *native_find(
+	struct profd_scratch *s, __u64 address, const struct profd_mapping **m)
+{
+	const struct profd_rule *rule;
+	struct profd_memo *memo;
+	__u32 number;
+
+	*m = native_mapping(&s->native, address);
+	if (!*m || (*m)->kind != PROFD_MAPPING_TABLE || native_rule(*m, address, &number))
+		return NULL;
+	rule = env_rule(number);
+	if (!rule || rule->cfa == PROFD_CFA_NONE)
+		return NULL;
+	memo = native_memo(s, address);
+	memo->address = address;
+	memo->generation = s->native.generation;
+	memo->rule = number;
+	return rule;
+}
+
+/* The caller of a frame that has no rule. */
+ENV_INLINE int native_step_bare(struct profd_scratch *s, const struct profd_mapping *m, __u32 slot)
+{
+	struct profd_native *w = &s->native;
+
+	if (m->kind != PROFD_MAPPING_TABLE)
+		return native_step_fp(s, m->kind, PROFD_END_NO_TABLE);
+	if (!native_is_sigreturn(w))
+		return native_step_fp(s, m->kind, PROFD_END_NO_RULE);
+	s->words[slot] = w->ip; /* nobody called it */
+	return native_step_signal(s, NATIVE_UCONTEXT_REGISTERS_AT);
+}
+
 /* Notes the frame and finds its caller. */
 ENV_INLINE int native_frame(struct profd_scratch *s, __u32 i)
 {
 	struct profd_native *w = &s->native;
 	__u64 address = w->exact ? w->ip : w->ip - 1;
-	const struct profd_mapping *m = native_mapping(w, address);
-	const struct profd_rule *rule = NULL;
 	__u32 slot = (w->at + i) & (PROFD_SCRATCH_WORDS - 1);
+	const struct profd_rule *rule = native_known(s, address);
+	const struct profd_mapping *m = NULL;
 
-	if (!m && i)
-		return native_stop(w, w->guessed ? w->guessed : PROFD_END_NO_MAPPING);
+	if (!rule) {
+		rule = native_find(s, address, &m);
+		if (!rule && !m && i)
+			return native_stop(w, w->guessed ? w->guessed : PROFD_END_NO_MAPPING);
+	}
 	w->by_fp |= w->guessed ? 1 : 0;
 	w->guessed = 0;
 	s->words[slot] = address;
 	w->n = i + 1;
-	if (!m)
-		return native_stop(w, PROFD_END_NO_MAPPING);
-	if (m->kind != PROFD_MAPPING_TABLE)
-		return native_step_fp(s, m->kind, PROFD_END_NO_TABLE);
-	rule = native_rule(m, address);
 	if (rule && rule->cfa == PROFD_CFA_SIGNAL) {
-		s->words[slot] = w->ip; /* nobody called it */
+		s->words[slot] = w->ip;
 		return native_step_signal(s, rule->cfa_off);
 	}
-	if (rule && rule->cfa != PROFD_CFA_NONE)
+	if (rule)
 		return native_step_rule(s, rule);
-	if (native_is_sigreturn(w)) {
-		s->words[slot] = w->ip;
-		return native_step_signal(s, NATIVE_UCONTEXT_REGISTERS_AT);
-	}
-	return native_step_fp(s, m->kind, PROFD_END_NO_RULE);
+	if (!m)
+		return native_stop(w, PROFD_END_NO_MAPPING);
+	return native_step_bare(s, m, slot);
 }
 
 static long native_step(__u32 i, void *context)
@@ -387,6 +435,7 @@ ENV_NOINLINE void native_walk(struct profd_scratch *s, __u32 at)
 	w->n = 0;
 	w->mappings = w->last = p->mappings;
 	w->n_mappings = p->n_mappings;
+	w->generation = p->generation;
 	w->end = PROFD_END_NONE;
 	w->exact = 1;
 	w->full = NATIVE_REGISTERS_SAMPLE;

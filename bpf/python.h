@@ -37,6 +37,7 @@ enum python_limits {
 	PYTHON_WINDOW_WORDS = PROFD_PYTHON_WINDOW_BYTES / 8,
 	PYTHON_SINGLE_AT = PYTHON_WINDOW_WORDS - PYTHON_FRAME_WORDS, /* place of a frame from elsewhere */
 	PYTHON_WINDOW_MAX = PYTHON_SINGLE_AT * 8, /* bytes of the others */
+	PYTHON_STATE_MAX = 1024,      /* sizeof(PyThreadState) in 3.11 and 3.12 is less */
 	PYTHON_STACK_MAX = 1 << 23,   /* one _PyCFrame is not farther from the next */
 	PYTHON_CHUNK_MAX = 1 << 20,   /* a frame farther above its chunk's start is not in that chunk */
 };
@@ -64,15 +65,20 @@ ENV_INLINE __u64 python_state_word(
 	return w->state[((__u16)(offset - py->tstate_from) >> 3) & (PROFD_PYTHON_STATE_BYTES / 8 - 1)];
 }
 
-/* Reads a _PyCFrame: the frame it is in, and the frame that the _PyCFrame outside it is in. */
+/* Reads a _PyCFrame: the frame it is in, and the frame that the _PyCFrame outside it is in, which lies farther out
+ * on the stack, or (the first one of all) in the thread state. */
 ENV_INLINE int python_cframe(struct profd_python_walk *w, const struct profd_python *py, __u64 cframe)
 {
+	__u64 previous;
+
 	w->check = 0;
 	if (env_read_user(w->cframe, sizeof(w->cframe), cframe + py->cframe_frame))
 		return -1;
 	w->frame = w->cframe[0];
-	if (w->cframe[1] > cframe && !python_pointer(w->cframe[1] + py->cframe_frame, &w->outer))
-		w->check = 1;
+	previous = w->cframe[1];
+	if (previous <= cframe && previous - w->state_at >= PYTHON_STATE_MAX)
+		return 0;
+	w->check = !python_pointer(previous + py->cframe_frame, &w->outer);
 	return 0;
 }
 
@@ -90,6 +96,7 @@ ENV_INLINE int python_state_read(
 	w->frame = python_state_word(w, py, py->tstate_frame);
 	if (py->cframe_frame == PROFD_PYTHON_NONE)
 		return 0;
+	w->state_at = tstate;
 	w->cframe_at = w->frame;
 	w->frame = 0;
 	return python_cframe(w, py, w->cframe_at);

@@ -102,6 +102,18 @@ static void note(struct recording *r, const char *fmt, ...)
 
 /* ---- tables follow processes ------------------------------------------------------------------- */
 
+static void note_denied_files(struct recording *r, const struct process *p)
+{
+	for (size_t i = 0; i < p->n_mappings; i++)
+		if (p->mappings[i].is_denied) {
+			note(r,
+				"the files of process %u may not be read, so its native frames have no names and its Python "
+				"frames are missing; run as its user or as root, or give profd CAP_SYS_PTRACE",
+				p->pid);
+			return;
+		}
+}
+
 static void tables_update(struct recording *r, struct process *p)
 {
 	struct known *known = map_put(r->known, &p->pid, NULL);
@@ -110,6 +122,7 @@ static void tables_update(struct recording *r, struct process *p)
 	if (!known || known->generation == p->generation)
 		return;
 	known->generation = p->generation;
+	note_denied_files(r, p);
 	/* Python first: it is quick, and without it a sample has no Python frames; a native stack can still be
 	 * walked afterwards. */
 	if (r->bound && python_process(r->python, p, &err) < 0 && err.text[0])

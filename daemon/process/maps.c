@@ -67,6 +67,7 @@ void maps_mapping(
 	struct process_table *t, uint32_t pid, const struct maps_line *line, struct mapping *out)
 {
 	uint64_t vaddr;
+	int rc = 0;
 
 	*out = (struct mapping){
 		.start = line->start, .end = line->end, .file_offset = line->file_offset, .kind = MAPPING_ANON};
@@ -76,9 +77,10 @@ void maps_mapping(
 		out->kind = MAPPING_FILE;
 	else
 		return;
-	out->image = process_table_image(t, pid, line);
+	out->image = process_table_image(t, pid, line, &rc);
 	if (!out->image) {
 		out->kind = MAPPING_ANON;
+		out->is_denied = rc == -EACCES || rc == -EPERM;
 		return;
 	}
 	if (image_vaddr(out->image, line->file_offset, &vaddr))

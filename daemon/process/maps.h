@@ -16,8 +16,9 @@ struct maps_line {
 /* Parses one line (without its newline, changed in place). False: not executable, or not a maps line. */
 bool maps_parse_line(char *line, struct maps_line *out);
 
-/* The images of a table: found by identity, opened once. */
-struct image *process_table_image(struct process_table *t, uint32_t pid, const struct maps_line *line);
+/* The images of a table: found by identity, opened once. NULL: none, and `*rc` says why (negative errno). */
+struct image *process_table_image(
+	struct process_table *t, uint32_t pid, const struct maps_line *line, int *rc);
 
 /* Reads all executable mappings of the process into fresh memory. 0 or negative errno with text. */
 int maps_read(struct process_table *t, uint32_t pid, struct mapping **mappings, size_t *n, struct err *err);

@@ -56,6 +56,7 @@ struct mapping {
 	uint64_t file_offset; /* of `start` */
 	uint64_t bias;        /* address = file's virtual address + bias; 0 where there is no image */
 	enum mapping_kind kind;
+	bool is_denied; /* it is of a file, but that may not be opened; `kind` is MAPPING_ANON then */
 	struct image *image;
 };
 

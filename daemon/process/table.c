@@ -182,7 +182,8 @@ static struct image *image_by_identity(
 	return image;
 }
 
-struct image *process_table_image(struct process_table *t, uint32_t pid, const struct maps_line *line)
+struct image *process_table_image(
+	struct process_table *t, uint32_t pid, const struct maps_line *line, int *rc)
 {
 	bool vdso = !strcmp(line->path, "[vdso]");
 	/* The same vDSO is in every process of the same size: one kernel, one ABI. */
@@ -194,6 +195,7 @@ struct image *process_table_image(struct process_table *t, uint32_t pid, const s
 	if (vdso && (number = map_get(t->identities, &id)))
 		return process_image(t, *number);
 	fd = vdso ? vdso_file(pid, line) : mapped_file_open(pid, line);
+	*rc = fd < 0 ? fd : 0;
 	if (fd < 0) {
 		log_debug("cannot open %s of process %u: %s", line->path, pid, strerror(-fd));
 		return NULL;

@@ -94,7 +94,7 @@ static int locate(struct walk *w, struct known *k)
 
 static void set_host(struct walk *w, const struct unwind *u, const struct known *k)
 {
-	w->slice = (struct profd_process){.mappings = 0, .n_mappings = (uint32_t)k->n};
+	w->slice = (struct profd_process){.n_mappings = (uint32_t)k->n, .generation = k->memo_generation};
 	w->host = (struct profd_host){
 		.read_user = read_user,
 		.arg = w,

@@ -15,6 +15,13 @@
 
 enum { GRACE_EPOCHS = 2 };
 
+uint32_t next_memo_generation(struct unwind *u)
+{
+	if (!++u->memo_generation)
+		u->memo_generation = 1;
+	return u->memo_generation;
+}
+
 static void table_drop(struct unwind *u, struct table *t)
 {
 	if (t->placed) {
@@ -169,7 +176,7 @@ static struct slice *slice_new(struct unwind *u, struct known *k)
 
 static int announce(struct unwind *u, const struct known *k, const struct slice *s, struct err *err)
 {
-	struct profd_process p = {.mappings = s->at, .n_mappings = s->n};
+	struct profd_process p = {.mappings = s->at, .n_mappings = s->n, .generation = next_memo_generation(u)};
 
 	if (u->kernel->processes_fd < 0)
 		return 0;

@@ -21,6 +21,7 @@ struct slice {
 struct known {
 	uint32_t pid;
 	uint64_t generation;
+	uint32_t memo_generation;       /* of its mappings, for the walker in user space */
 	struct profd_mapping *mappings; /* sorted; `pages` is filled in when it is used */
 	struct table **tables;          /* [n]: of each mapping, or NULL; each counted in its refs */
 	size_t n;
@@ -38,10 +39,14 @@ struct unwind {
 	struct slice *retired;
 	uint64_t epoch; /* calls of unwind_reclaim */
 	uint64_t room;  /* grows when room is given back */
+	uint32_t memo_generation; /* last one given out */
 	bool no_room_said;
 	struct profd_scratch *scratch; /* for unwind_finish; NULL before the first */
 	struct unwind_stats stats;
 };
+
+/* For struct profd_process: a number that no entry of the walkers' memos has from anything else. */
+uint32_t next_memo_generation(struct unwind *u);
 
 void table_put(struct unwind *u, struct table *t); /* one reference less */
 

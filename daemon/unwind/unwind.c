@@ -137,6 +137,7 @@ static int known_update(struct unwind *u, struct known *k, const struct process 
 		return err_set(err, rc, "out of memory for the unwind tables of process %u", p->pid);
 	}
 	fresh.generation = p->generation;
+	fresh.memo_generation = next_memo_generation(u);
 	known_clear(u, k);
 	*k = fresh;
 	return 0;

@@ -180,10 +180,13 @@ static struct profd_scratch scratch;
 
 static void by_profd(const struct profd_mapping *m, uint64_t ip, struct caller *c)
 {
-	const struct profd_rule *rule = native_rule(m, ip);
 	struct profd_native *w = &scratch.native;
+	const struct profd_rule *rule = NULL;
+	uint32_t number;
 	int rc;
 
+	if (native_rule(m, ip, &number) == 0)
+		rule = env_rule(number);
 	*c = (struct caller){.known = rule && rule->cfa != PROFD_CFA_NONE};
 	if (!c->known)
 		return;

@@ -99,7 +99,7 @@ static int setup(void **state)
 	w->cells[1] = 2 + RULES;
 	for (uint32_t i = 0; i < RULES; i++)
 		w->cells[2 + i] = (i * 0x100) << 16 | i;
-	w->process.n_mappings = 3;
+	w->process = (struct profd_process){.n_mappings = 3, .generation = 1};
 	w->host = (struct profd_host){.read_user = read_world,
 		.arg = w,
 		.cells = (const uint64_t *)(const void *)w->cells,
@@ -355,6 +355,22 @@ static void test_cleared_frame_pointer_is_the_end(void **state)
 	assert_int_equal(walk(w, in(R_LEAF))->user_end, PROFD_END_NO_TABLE);
 }
 
+/* ---- the memo ----------------------------------------------------------------------------------------- */
+
+static void test_memo(void **state)
+{
+	struct world *w = *state;
+
+	w->stack[0] = after(R_END);
+	assert_int_equal(walk(w, in(R_LEAF))->user_end, PROFD_END_COMPLETE);
+	w->process.n_mappings = 0; /* as long as the slice is the same nothing is looked up again ... */
+	assert_int_equal(walk(w, in(R_LEAF))->user_end, PROFD_END_COMPLETE);
+	ASSERT_FRAMES(w, in(R_LEAF), in(R_END));
+	w->process.generation++; /* ... and all of it in another one */
+	assert_int_equal(walk(w, in(R_LEAF))->user_end, PROFD_END_NO_MAPPING);
+	assert_int_equal(walk(w, 0)->user_end, PROFD_END_NO_MAPPING);
+}
+
 /* ---- failures ------------------------------------------------------------------------------------------ */
 
 static void test_unknown_process(void **state)
@@ -375,7 +391,7 @@ static void test_no_mapping(void **state)
 	ASSERT_FRAMES(w, in(R_LEAF));
 	assert_int_equal(walk(w, 0x1000)->user_end, PROFD_END_NO_MAPPING);
 	ASSERT_FRAMES(w, 0x1000);
-	w->process.n_mappings = 0;
+	w->process = (struct profd_process){.n_mappings = 0, .generation = 2};
 	assert_int_equal(walk(w, in(R_LEAF))->user_end, PROFD_END_NO_MAPPING);
 }
 
@@ -444,6 +460,7 @@ int main(void)
 		TEST(test_jit_by_frame_pointer),
 		TEST(test_bad_frame_pointers),
 		TEST(test_cleared_frame_pointer_is_the_end),
+		TEST(test_memo),
 		TEST(test_unknown_process),
 		TEST(test_no_mapping),
 		TEST(test_unreadable),
