@@ -275,6 +275,7 @@ struct profd_scratch {
 	__u64 registers[PROFD_REGISTERS]; /* user registers at the sample */
 	struct profd_native native;
 	struct profd_python_walk python;
+	struct profd_memo memo[PROFD_MEMO];
 };
 
 #if __STDC_VERSION__ >= 201112L

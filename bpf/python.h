@@ -39,6 +39,7 @@ enum python_limits {
 	PYTHON_WINDOW_MAX = PYTHON_SINGLE_AT * 8, /* bytes of the others */
 	PYTHON_STATE_MAX = 1024,      /* sizeof(PyThreadState) in 3.11 and 3.12 is less */
 	PYTHON_STACK_MAX = 1 << 23,   /* one _PyCFrame is not farther from the next */
+	PYTHON_SCAN_WORDS = 4 * PROFD_PYTHON_WINDOW_BYTES / 8, /* of the stack are searched for the next one */
 	PYTHON_CHUNK_MAX = 1 << 20,   /* a frame farther above its chunk's start is not in that chunk */
 };
 
@@ -76,7 +77,7 @@ ENV_INLINE int python_cframe(struct profd_python_walk *w, const struct profd_pyt
 		return -1;
 	w->frame = w->cframe[0];
 	previous = w->cframe[1];
-	if (previous <= cframe && previous - w->state_at >= PYTHON_STATE_MAX)
+	if (previous <= cframe && previous - w->state_at - 1 >= PYTHON_STATE_MAX)
 		return 0;
 	w->check = !python_pointer(previous + py->cframe_frame, &w->outer);
 	return 0;
@@ -275,6 +276,16 @@ ENV_INLINE long python_boundary(struct profd_scratch *s, __u64 previous)
 	return 0;
 }
 
+/* A chain ends behind a boundary. Where it does not, a frame is being taken out of it right now (that of a generator
+ * loses its `previous` first), and what it is called from is not known. */
+ENV_INLINE int python_is_closed(struct profd_python_walk *w)
+{
+	if (!w->run && !w->has_unstarted)
+		return !w->check || !w->outer;
+	w->n -= w->run;
+	return 0;
+}
+
 /* Emits the frame at `word` of the window. PROFD_END_NONE, or why not. */
 ENV_INLINE __u32 python_frame(
 	struct profd_scratch *s, const struct profd_python *py, __u32 word, __u32 owner)
@@ -311,10 +322,8 @@ static long python_step(__u32 i, void *data)
 	__u32 word, owner, end;
 
 	(void)i;
-	if (!frame && w->check && w->outer)
-		return python_stop(w, PROFD_END_BAD_FRAME);
 	if (!frame)
-		return python_stop(w, python_close_run(s) ? PROFD_END_TRUNCATED : PROFD_END_COMPLETE);
+		return python_stop(w, python_is_closed(w) ? PROFD_END_COMPLETE : PROFD_END_BAD_FRAME);
 	if (frame & 7 || frame >= PYTHON_ADDRESS_LIMIT)
 		return python_stop(w, PROFD_END_BAD_FRAME);
 	if (python_fetch(w, py, frame, &word))
@@ -350,17 +359,27 @@ ENV_INLINE void python_walk_frames(struct python_context *c)
 		w->n = 0; /* never proven */
 }
 
-/* Whether an address may be the _PyCFrame of the eval loop outside: farther out on the stack, and in a frame
- * whose code object is one. */
-ENV_INLINE int python_is_cframe(struct profd_python_walk *w, const struct profd_python *py, __u64 cframe)
+/* Whether there is a frame (none of the shims on the stack) whose code object is one. */
+ENV_INLINE int python_is_frame(struct profd_python_walk *w, const struct profd_python *py, __u64 frame)
 {
 	__u64 code, type;
 
-	if (cframe & 7 || cframe - w->cframe_at - 1 >= PYTHON_STACK_MAX || python_cframe(w, py, cframe))
+	if (!frame || frame & 7 || frame - w->cframe_at + PYTHON_STACK_MAX < 2 * PYTHON_STACK_MAX)
 		return 0;
-	if (!w->check || w->frame & 7 || python_pointer(w->frame + py->frame_code, &code))
+	if (python_pointer(frame + py->frame_code, &code))
 		return 0;
 	return !python_pointer((code & py->code_mask) + PYTHON_OB_TYPE, &type) && type == py->code_type;
+}
+
+/* Whether an address may be the _PyCFrame of the eval loop outside: farther out on the stack, in a frame, and inside
+ * another _PyCFrame that is in a frame as well or is the first one of all. */
+ENV_INLINE int python_is_cframe(struct profd_python_walk *w, const struct profd_python *py, __u64 cframe)
+{
+	if (cframe & 7 || cframe - w->cframe_at - 1 >= PYTHON_STACK_MAX || python_cframe(w, py, cframe) ||
+		!w->check || !python_is_frame(w, py, w->frame))
+		return 0;
+	return w->outer ? python_is_frame(w, py, w->outer)
+			: w->cframe[1] - w->state_at < PYTHON_STATE_MAX;
 }
 
 static long python_guess_step(__u32 i, void *data)
@@ -372,10 +391,33 @@ static long python_guess_step(__u32 i, void *data)
 	return w->guessed;
 }
 
+/* One word of the stack beyond the innermost _PyCFrame: is it the `current_frame` of the next one? */
+static long python_scan_step(__u32 i, void *data)
+{
+	struct python_context *c = data;
+	struct profd_python_walk *w = &c->s->python;
+	__u32 word = i & (PYTHON_WINDOW_WORDS - 1);
+	/* One window overlaps the next by a word, so that no pair is split. */
+	__u64 address = w->cframe_at + 16 + (i - i / PYTHON_WINDOW_WORDS) * 8ULL, frame, previous;
+
+	if (!word && env_read_user(w->window, sizeof(w->window), address))
+		return 1;
+	frame = w->window[word];
+	previous = w->window[(word + 1) & (PYTHON_WINDOW_WORDS - 1)];
+	if (word == PYTHON_WINDOW_WORDS - 1)
+		return 0;
+	if (!frame || frame & 7 || frame >= PYTHON_ADDRESS_LIMIT || previous & 7)
+		return 0;
+	if (previous - address >= PYTHON_STACK_MAX && previous - w->state_at - 1 >= PYTHON_STATE_MAX)
+		return 0;
+	w->guessed = (__u8)python_is_cframe(w, c->py, address - c->py->cframe_frame);
+	return w->guessed;
+}
+
 /* 3.11 and 3.12 enter an eval loop by pointing tstate->cframe to a new _PyCFrame on the C stack, and fill it some
  * ten instructions later. In between it holds what the stack held. The address of the outer one is in a register
- * then, since it is about to be written to the new one: the walk begins there, as if the call were yet to come. Where
- * only the frame was not written yet, the new one tells the way out. */
+ * then, or it is the next one on the stack: the walk begins there, as if the call were yet to come. Otherwise the
+ * new one may know the way out already. */
 ENV_INLINE void python_walk_again(struct python_context *c)
 {
 	struct profd_python_walk *w = &c->s->python;
@@ -384,6 +426,10 @@ ENV_INLINE void python_walk_again(struct python_context *c)
 
 	w->guessed = 0;
 	env_loop(PROFD_REGISTERS, python_guess_step, c);
+	if (!w->guessed) {
+		env_loop(PYTHON_SCAN_WORDS, python_scan_step, c);
+		w->window_bytes = 0;
+	}
 	if (!w->guessed) {
 		w->check = 0;
 		w->frame = outer;

@@ -8,6 +8,7 @@
 """
 import ctypes
 import functools
+import glob
 import json
 import math
 import os
@@ -270,24 +271,47 @@ def ends_with(frames, *names):
 THREAD_ENTRIES = {"_start", "clone", "__clone", "clone3", "__clone3"}
 
 
+def file_to_address(data, offset):
+    """File offset -> the file's own virtual address, by the PT_LOAD segments of an ELF64 file."""
+    at, size, count = struct.unpack_from("<Q", data, 32)[0], *struct.unpack_from("<HH", data, 54)
+    for i in range(count):
+        kind, _, start, address, _, length = struct.unpack_from("<IIQQQQ", data, at + i * size)
+        if kind == 1 and start <= offset < start + length:
+            return address + offset - start
+    return None
+
+
 @functools.lru_cache(maxsize=None)
-def entry_point(path):
-    """Base name and entry address (e_entry of the ELF64 header) of an executable."""
-    with open(path, "rb") as f:
-        return os.path.basename(path), struct.unpack_from("<Q", f.read(32), 24)[0]
+def entry_ranges(executable):
+    """Where processes and threads begin, as {module: [(from, to)]} in the files' own addresses: around the entry point of
+    the executable (e_entry), and around the system calls clone and clone3 in the C library, by their machine code."""
+    with open(executable, "rb") as f:
+        entry = struct.unpack_from("<Q", f.read(32), 24)[0]
+    ranges = {os.path.basename(executable): [(entry, entry + 64)]}
+    for libc in glob.glob("/lib/*-linux-gnu/libc.so.6"):
+        data = pathlib.Path(libc).read_bytes()
+        for number in (56, 435):  # x86-64: clone, clone3
+            code = b"\xb8" + struct.pack("<I", number) + b"\x0f\x05"  # mov $number, %eax; syscall
+            for match in re.finditer(re.escape(code), data):
+                address = file_to_address(data, match.start())
+                if address is not None:
+                    ranges.setdefault("libc.so.6", []).append((address - 96, address + 96))
+    return ranges
 
 
 def reaches_entry(frames, executable, roots=0):
     """Whether the outermost frame, after `roots` process and thread roots, is where a process or thread begins: by its
-    symbol, or in a stripped file by its address, which lies within the few instructions of the entry point."""
+    symbol, or in a stripped file by its address."""
     if len(frames) <= roots:
         return False
     frame = frames[roots]
     if function_of(frame) in THREAD_ENTRIES:
         return True
-    name, entry = entry_point(executable)
     match = re.match(r"^\[(.*)\+0x([0-9a-f]+)\]$", frame)
-    return bool(match) and match.group(1) == name and entry <= int(match.group(2), 16) < entry + 64
+    if not match:
+        return False
+    address = int(match.group(2), 16)
+    return any(low <= address < high for low, high in entry_ranges(executable).get(match.group(1), ()))
 
 
 def run_record(*args, timeout=120, **more):
