@@ -1,6 +1,6 @@
 # profd: build, test, install. `make help` lists the targets.
-# Output lies in build/ only. V=1 shows the commands, SAN=1 builds with ASan and UBSan (into build/san),
-# WERROR=0 lets warnings pass, BUILD=DIR builds elsewhere.
+# Output lies in build/ only. V=1 shows the commands, SAN=1 builds with ASan and UBSan (into
+# build/san), WERROR=0 lets warnings pass, BUILD=DIR builds elsewhere.
 
 , := ,
 hash := \#
@@ -15,7 +15,8 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 CC      := $(if $(filter default undefined,$(origin CC)),gcc,$(CC))
 CXX     := $(if $(filter default undefined,$(origin CXX)),g++,$(CXX))
-CLANG   ?= $(firstword $(shell command -v clang clang-19 clang-17 clang-16 clang-15 clang-14 2>/dev/null) clang)
+CLANGS  := clang clang-19 clang-17 clang-16 clang-15 clang-14
+CLANG   ?= $(firstword $(shell command -v $(CLANGS) 2>/dev/null) clang)
 BPFTOOL ?= $(firstword $(shell command -v bpftool /usr/sbin/bpftool 2>/dev/null) bpftool)
 VERSION := $(shell cat VERSION)
 Q       := $(if $(V),,@)
@@ -24,27 +25,31 @@ say      = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(patsubst $(OUT)/%,%,$(2))'
 PACKAGES := libbpf libelf libdw liblzma jansson zlib
 
 WERROR   ?= 1
-WARN     := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wvla $(if $(filter 1,$(WERROR)),-Werror)
+WARN     := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wvla \
+            $(if $(filter 1,$(WERROR)),-Werror)
 WARN_C   := $(WARN) -Wstrict-prototypes -Wmissing-prototypes
 SANITIZE := $(if $(SAN),-fsanitize=address$(,)undefined -fno-sanitize-recover=undefined)
-HARDEN   := $(if $(SAN)$(filter -O0,$(CFLAGS)),,-fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+FORTIFY  := $(if $(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+HARDEN   := $(if $(SAN),,-fstack-protector-strong $(FORTIFY))
 OPT      := $(if $(SAN),-O1 -fno-omit-frame-pointer $(SANITIZE),-O2 $(HARDEN))
 CFLAGS   ?= -g
 override CPPFLAGS += -D_GNU_SOURCE -DPROFD_VERSION='"$(VERSION)"' -Idaemon -I. -I$(OUT)/gen
-override LDFLAGS  += -Wl,-z,relro,-z,now
+override LDFLAGS  += -Wl,-z,relro,-z,now -Wl,--as-needed
 
-# Goals that compile something themselves need the tools; the others start a make for it after `deps`.
-ifneq ($(filter-out help deps deps-% demo check bench bench-% check-rooms check-format clean,$(or $(MAKECMDGOALS),all)),)
+# Goals that compile something themselves need the tools; the others start a make for it after
+# `deps`.
+INDIRECT := help deps deps-% demo check bench bench-% check-rooms check-format clean
+ifneq ($(filter-out $(INDIRECT),$(or $(MAKECMDGOALS),all)),)
 missing := $(strip $(foreach tool,$(CC) $(CLANG) $(BPFTOOL) pkg-config,\
 	$(if $(shell command -v $(firstword $(tool)) 2>/dev/null),,$(tool))))
 ifneq ($(missing),)
-$(error these tools are missing: $(missing); run `make deps` (as root), or install them by hand)
+$(error these tools are missing: $(missing); run `make deps` as root, or install them by hand)
 endif
 ifneq ($(shell pkg-config --exists $(PACKAGES) && echo yes),yes)
-$(error these libraries are not all there: $(PACKAGES); run `make deps` (as root), or install their headers by hand)
+$(error headers of one of these are missing: $(PACKAGES); run `make deps` as root)
 endif
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES))
-PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES)) -liberty
+PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES)) -liberty -lm
 # <linux/types.h> includes <asm/types.h>, which a compiler for the BPF machine does not find where a
 # distribution keeps it in a folder per architecture: ask the host's compiler for the place.
 ASM_INCLUDE := $(patsubst %/asm/types.h,-idirafter %,$(filter %/asm/types.h,\
@@ -55,9 +60,10 @@ SOURCES := $(sort $(wildcard daemon/*.c daemon/*/*.c cli/*.c))
 OBJECTS := $(SOURCES:%.c=$(OUT)/obj/%.o)
 LIBRARY := $(filter-out $(OUT)/obj/cli/main.o,$(OBJECTS))
 SKELETON := $(OUT)/gen/sample.skel.h
-EMBEDDED := $(patsubst daemon/render/%,$(OUT)/gen/%.h,$(wildcard daemon/render/*.js daemon/render/*.css))
+TEXTS    := $(wildcard daemon/render/*.js daemon/render/*.css)
+EMBEDDED := $(TEXTS:daemon/render/%=$(OUT)/gen/%.h)
 
-# ---- the program -----------------------------------------------------------------------------------
+# ---- the program ---------------------------------------------------------------------------------
 
 .PHONY: all
 all: $(OUT)/profd ## build build/profd
@@ -74,7 +80,8 @@ $(OUT)/obj/%.o: %.c Makefile VERSION
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 $(OPT) $(CFLAGS) $(WARN_C) $(CPPFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
 
-# The kernel side: CO-RE object -> skeleton. BTF comes from our own small header, not from the build host.
+# The kernel side: CO-RE object -> skeleton. BTF comes from our own small header, not from the build
+# host.
 BPF_ARCH := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
 $(OUT)/gen/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) Makefile
 	$(call say,BPF,$@)
@@ -100,18 +107,22 @@ install: all ## install the binary, licences and README below $(DESTDIR)$(PREFIX
 	install -D -m 644 LICENSE '$(DESTDIR)$(PREFIX)/share/doc/profd/LICENSE'
 	install -D -m 644 bpf/LICENSE '$(DESTDIR)$(PREFIX)/share/doc/profd/LICENSE.bpf'
 
-# ---- tests -----------------------------------------------------------------------------------------
+# ---- tests ---------------------------------------------------------------------------------------
 
-UNITS   := $(patsubst tests/%.c,$(OUT)/tests/%,$(sort $(wildcard tests/unit/*.c)))
-ORACLES := $(patsubst tests/%.c,$(OUT)/tests/%,$(filter-out %_target.c,$(sort $(wildcard tests/oracle/*.c))))
-WEB     := $(patsubst tests/%.c,$(OUT)/tests/%,$(sort $(wildcard tests/web/*.c)))
-TARGETS := $(patsubst tests/%.c,$(OUT)/tests/%,$(filter-out tests/targets/lib%,$(sort $(wildcard tests/targets/*.c)))) \
-           $(patsubst tests/%.cc,$(OUT)/tests/%,$(sort $(wildcard tests/targets/*.cc))) \
-           $(patsubst tests/%.c,$(OUT)/tests/%.so,$(sort $(wildcard tests/targets/lib*.c))) \
-           $(patsubst tests/%.c,$(OUT)/tests/%,$(sort $(wildcard tests/oracle/*_target.c))) \
+c_sources = $(sort $(wildcard tests/$(1)/*.c))
+programs  = $(patsubst %.c,$(OUT)/%,$(patsubst %.cc,$(OUT)/%,$(1)))
+libraries = $(patsubst %.c,$(OUT)/%.so,$(1))
+LIBS_C  := $(sort $(wildcard tests/targets/lib*.c))
+UNITS   := $(call programs,$(call c_sources,unit))
+ORACLES := $(call programs,$(filter-out %_target.c,$(call c_sources,oracle)))
+WEB     := $(call programs,$(call c_sources,web))
+TARGETS := $(call programs,$(filter-out $(LIBS_C),$(call c_sources,targets))) \
+           $(call programs,$(sort $(wildcard tests/targets/*.cc))) $(call libraries,$(LIBS_C)) \
+           $(call programs,$(filter %_target.c,$(call c_sources,oracle))) \
            $(OUT)/tests/targets/stripped
 
-$(filter $(OUT)/obj/tests/%,$(UNITS:$(OUT)/%=$(OUT)/obj/%.o) $(ORACLES:$(OUT)/%=$(OUT)/obj/%.o)): | $(SKELETON) $(EMBEDDED)
+# Tests may look into the skeleton and the embedded texts.
+$(patsubst $(OUT)/%,$(OUT)/obj/%.o,$(UNITS) $(ORACLES) $(WEB)): | $(SKELETON) $(EMBEDDED)
 
 .PHONY: unit oracle targets tests
 unit: $(UNITS) ## build the unit tests (build/tests/unit/*)
@@ -135,8 +146,10 @@ $(WEB): $(OUT)/tests/web/%: $(OUT)/obj/tests/web/%.o $(LIBRARY)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(OPT) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(LIBS)
 
-# Targets: optimised, without frame pointers, and with every call a real call, so that their stacks are known.
-TARGET_FLAGS := -O2 -g -fomit-frame-pointer -fno-optimize-sibling-calls -pthread $(WARN) -D_GNU_SOURCE
+# Targets: optimised, without frame pointers, and with every call a real call, so that their stacks
+# are known.
+TARGET_FLAGS := -O2 -g -fomit-frame-pointer -fno-optimize-sibling-calls -pthread $(WARN) \
+                -D_GNU_SOURCE
 TARGET_HEADERS := $(wildcard tests/targets/*.h)
 
 $(OUT)/tests/targets/lib%.so: tests/targets/lib%.c $(TARGET_HEADERS) Makefile
@@ -156,14 +169,14 @@ $(OUT)/tests/targets/%: tests/targets/%.c $(TARGET_HEADERS) Makefile
 $(OUT)/tests/oracle/%_target: tests/oracle/%_target.c Makefile
 	$(call say,TARGET,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu17 $(filter-out -D_GNU_SOURCE,$(TARGET_FLAGS)) -o $@ $<
+	$(Q)$(CC) -std=gnu17 $(filter-out -D_GNU_SOURCE,$(TARGET_FLAGS)) -Wno-attributes -o $@ $<
 
 $(OUT)/tests/targets/%: tests/targets/%.cc $(TARGET_HEADERS) Makefile
 	$(call say,TARGET,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CXX) -std=gnu++17 $(TARGET_FLAGS) -o $@ $<
 
-# ---- goals that need more than a compiler, each from a clean checkout --------------------------------
+# ---- goals that need more than a compiler, each from a clean checkout ----------------------------
 
 jobs = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
@@ -193,15 +206,17 @@ check: ## install what is missing, build everything, run all tests
 check-rooms: ## check that the rooms of the house include only what they may
 	@tests/check-rooms
 
-FORMATTED := $(wildcard bpf/*.[ch] daemon/*.[ch] daemon/*/*.[ch] cli/*.[ch] tests/*/*.[ch] tests/*/*.cc)
+FORMATTED := $(wildcard bpf/*.[ch] daemon/*.[ch] daemon/*/*.[ch] cli/*.[ch] \
+             tests/*/*.[ch] tests/*/*.cc)
+has = command -v $(1) >/dev/null || { echo '$(1) is missing: apt-get install $(1)' >&2; exit 1; }
 .PHONY: check-format
 check-format: ## check the formatting with clang-format 14
-	@command -v clang-format-14 >/dev/null || { echo 'clang-format-14 is missing: apt-get install clang-format-14' >&2; exit 1; }
+	@$(call has,clang-format-14)
 	@clang-format-14 --dry-run -Werror $(FORMATTED)
 
 .PHONY: tidy
 tidy: $(SKELETON) $(EMBEDDED) ## look for mistakes with clang-tidy 14
-	@command -v clang-tidy-14 >/dev/null || { echo 'clang-tidy-14 is missing: apt-get install clang-tidy-14' >&2; exit 1; }
+	@$(call has,clang-tidy-14)
 	$(Q)clang-tidy-14 --quiet $(SOURCES) -- -std=gnu17 $(CPPFLAGS) $(PKG_CFLAGS)
 
 .PHONY: bench bench-overhead
@@ -218,8 +233,8 @@ clean: ## remove what was built
 .PHONY: help
 help: ## show this
 	@printf 'make TARGET [V=1] [SAN=1] [PREFIX=%s] [DESTDIR=] [CC=%s]\n\n' '$(PREFIX)' '$(CC)'
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r t text; do \
-		printf '  %-14s %s\n' "$$t" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1:\2/p' Makefile | \
+		while IFS=: read -r target text; do printf '  %-14s %s\n' "$$target" "$$text"; done
 
 .PRECIOUS: $(OUT)/obj/%.o $(OUT)/gen/%.bpf.o $(OUT)/gen/%.skel.h
 -include $(wildcard $(OUT)/obj/*/*.d $(OUT)/obj/*/*/*.d)

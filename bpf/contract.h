@@ -168,6 +168,7 @@ struct profd_python_walk {
 	__u32 fingerprint;    /* of the code object in `code` */
 	__u32 at, n;          /* first word of the frames; frames so far */
 	__u32 run;            /* frames so far in this run of the eval loop */
+	__u32 scan;           /* next place where the outer _PyCFrame is looked for */
 	__u8 end;             /* enum profd_end; PROFD_END_NONE: go on */
 	__u8 check;
 	__u8 has_unstarted;

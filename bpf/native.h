@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The native unwinder: from the user registers of a sample to the addresses of its frames, by the tables of
- * contract.h, without frame pointers. One step a frame:
+/* The native unwinder: from the user registers of a sample to the addresses of its frames, by the
+ * tables of contract.h, without frame pointers. One step a frame:
  *
- *   ip --mapping--> file address --page index, binary search--> row --> rule --> CFA --> caller's ip, sp, fp
+ *   ip --mapping--> file address --page index, binary search--> row --> rule
+ *      --> CFA --> ip, sp, fp of the caller
  *
- * A frame that was interrupted (the innermost one, or the one a signal handler runs on top of) is looked up at
- * its own address, all others one byte before the return address, which may lie in the next function.
- * Compiled for the kernel and for user space (env.h).
+ * A frame that was interrupted (the innermost one, or the one a signal handler runs on top of) is
+ * looked up at its own address, all others one byte before the return address, which may lie in the
+ * next function. Compiled for the kernel and for user space (env.h).
  *
  * void native_walk(struct profd_scratch *s, __u32 at)
  *   In:  s->record.pid, s->registers; `at`: number of the first free word in s->words.
@@ -32,12 +33,12 @@ enum native_registers {
 };
 
 enum native_limits {
-	NATIVE_SEARCH_STEPS = 17,           /* halvings of at most 65536 rows or mappings, and one */
-	NATIVE_FP_FRAME_BYTES = 1 << 20,    /* a frame pointer that far above sp is not one */
-	NATIVE_WINDOW_BYTES = 64,           /* sizeof(profd_native.window) */
-	NATIVE_SIGCONTEXT_REGISTERS = 17,   /* arch/x86/include/uapi/asm/sigcontext.h, struct sigcontext_64 */
-	NATIVE_UCONTEXT_REGISTERS_AT = 40,  /* uc_flags, uc_link, uc_stack before uc_mcontext */
-	NATIVE_SIGRETURN_BYTES = 9,         /* mov $15,%rax; syscall */
+	NATIVE_SEARCH_STEPS = 17,          /* halvings of at most 65536 rows or mappings, and one */
+	NATIVE_FP_FRAME_BYTES = 1 << 20,   /* a frame pointer that far above sp is not one */
+	NATIVE_WINDOW_BYTES = 64,          /* sizeof(profd_native.window) */
+	NATIVE_SIGCONTEXT_REGISTERS = 17,  /* struct sigcontext_64: Linux uapi/asm/sigcontext.h */
+	NATIVE_UCONTEXT_REGISTERS_AT = 40, /* uc_flags, uc_link, uc_stack before uc_mcontext */
+	NATIVE_SIGRETURN_BYTES = 9,        /* mov $15,%rax; syscall */
 	NATIVE_SIGRETURN_SYSCALL_AT = 7,
 };
 
@@ -51,7 +52,7 @@ ENV_INLINE int native_stop(struct profd_native *w, __u32 end)
 	return -1;
 }
 
-/* ---- lookups ----------------------------------------------------------------------------------- */
+/* ---- lookups --------------------------------------------------------------------------------- */
 
 /* The mapping that holds `address`, or NULL. The one of the frame before is tried first. */
 ENV_INLINE const struct profd_mapping *native_mapping(struct profd_native *w, __u64 address)
@@ -121,7 +122,8 @@ ENV_INLINE int native_rule(const struct profd_mapping *m, __u64 address, __u32 *
 
 ENV_INLINE struct profd_memo *native_memo(struct profd_scratch *s, __u64 address)
 {
-	__u64 mixed = address * 0x9e3779b97f4a7c15ULL; /* 2^64 / golden ratio: spreads over the high bits */
+	/* 2^64 / golden ratio: spreads over the high bits. */
+	__u64 mixed = address * 0x9e3779b97f4a7c15ULL;
 
 	return &s->memo[mixed >> 52 & (PROFD_MEMO - 1)];
 }
@@ -145,9 +147,9 @@ ENV_INLINE int native_register(const struct profd_scratch *s, __u32 number, __u6
 	return 0;
 }
 
-/* ---- frames without a rule --------------------------------------------------------------------- */
+/* ---- frames without a rule ------------------------------------------------------------------- */
 
-/* Whether the two instructions that every rt_sigreturn trampoline consists of stand at `address`. */
+/* Whether the two instructions of an rt_sigreturn trampoline stand at `address`. */
 ENV_INLINE int native_sigreturn_at(__u64 address)
 {
 	__u8 code[16];
@@ -166,7 +168,7 @@ ENV_INLINE int native_is_sigreturn(const struct profd_native *w)
 	if (!w->exact)
 		return 0;
 	return native_sigreturn_at(w->ip - NATIVE_SIGRETURN_BYTES) ||
-		native_sigreturn_at(w->ip - NATIVE_SIGRETURN_SYSCALL_AT);
+	       native_sigreturn_at(w->ip - NATIVE_SIGRETURN_SYSCALL_AT);
 }
 
 /* The frame that a signal interrupted: all its registers lie on the stack, at sp + at. */
@@ -190,9 +192,9 @@ ENV_INLINE int native_step_signal(struct profd_scratch *s, __s32 at)
 	return 0;
 }
 
-/* By the convention that rbp points to { caller's rbp, return address }. `why` tells how the walk ends where
- * that does not hold. A thread's first function clears rbp (System V ABI for AMD64, 3.4.1), which is the only
- * mark of the end where hand-written entry code has no rules. */
+/* By the convention that rbp points to { caller's rbp, return address }. `why` tells how the walk
+ * ends where that does not hold. A thread's first function clears rbp (System V ABI for
+ * AMD64, 3.4.1), which is the only mark of the end where hand-written entry code has no rules. */
 ENV_INLINE int native_step_fp(struct profd_scratch *s, __u32 kind, __u32 why)
 {
 	struct profd_native *w = &s->native;
@@ -211,12 +213,12 @@ ENV_INLINE int native_step_fp(struct profd_scratch *s, __u32 kind, __u32 why)
 	w->exact = 0;
 	w->full = NATIVE_REGISTERS_NONE;
 	w->guessed = (__u8)why;
-	if (!w->ip) /* the guess cannot be proved by a mapping: believe it only if the chain ends too */
+	if (!w->ip) /* no mapping can prove the guess: believe it only if the chain ends too */
 		return native_stop(w, w->fp ? why : PROFD_END_COMPLETE);
 	return 0;
 }
 
-/* ---- frames with a rule ------------------------------------------------------------------------ */
+/* ---- frames with a rule ---------------------------------------------------------------------- */
 
 ENV_INLINE int native_cfa(struct profd_scratch *s, const struct profd_rule *rule, __u64 *cfa)
 {
@@ -264,8 +266,9 @@ ENV_INLINE int native_restore_fp(struct profd_scratch *s, const struct profd_rul
 		w->fp = from;
 		return 0;
 	case PROFD_RESTORE_FP:
-		/* In the epilogue of a function that realigns its stack GCC goes on saying that rbp is
-		 * saved where rbp points to, after it restored rbp. A frame's own rbp points into it. */
+		/* In the epilogue of a function that realigns its stack GCC goes on saying that rbp
+		 * is saved where rbp points to, after it restored rbp. A frame's own rbp points
+		 * into it. */
 		if (w->fp_lost || w->fp < w->sp || w->fp >= cfa)
 			return 0;
 		from = w->fp;
@@ -315,7 +318,7 @@ ENV_INLINE int native_step_rule(struct profd_scratch *s, const struct profd_rule
 		return native_stop(w, PROFD_END_UNSUPPORTED);
 	if (native_cfa(s, rule, &cfa))
 		return -1;
-	/* Only an innermost frame that keeps its return address in a register uses no stack at all. */
+	/* Only an innermost frame that keeps its return address in a register uses no stack. */
 	if (cfa < w->sp || (cfa == w->sp && !w->exact))
 		return native_stop(w, PROFD_END_STUCK);
 	if (rule->ra == PROFD_RESTORE_CFA && rule->ra_off == -8 && rule->fp == PROFD_RESTORE_CFA &&
@@ -331,7 +334,7 @@ ENV_INLINE int native_step_rule(struct profd_scratch *s, const struct profd_rule
 	return w->ip ? 0 : native_stop(w, PROFD_END_COMPLETE);
 }
 
-/* ---- the walk ---------------------------------------------------------------------------------- */
+/* ---- the walk -------------------------------------------------------------------------------- */
 
 /* The rule that a frame of this address had before in the same slice, or NULL. */
 ENV_INLINE const struct profd_rule *native_known(struct profd_scratch *s, __u64 address)
@@ -343,7 +346,7 @@ ENV_INLINE const struct profd_rule *native_known(struct profd_scratch *s, __u64 
 	return env_rule(memo->rule);
 }
 
-/* Looks the rule up. NULL: there is none, and `*m` tells what there is instead, NULL being nothing. */
+/* Looks the rule up. NULL: there is none, and `*m` is the mapping if there is at least that. */
 ENV_INLINE const struct profd_rule *native_find(
 	struct profd_scratch *s, __u64 address, const struct profd_mapping **m)
 {

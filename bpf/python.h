@@ -1,46 +1,59 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The walker of Python frames: from the native thread to its PyThreadState, and from there frame by frame.
+/* The walker of Python frames: from the native thread to its PyThreadState, and from there frame by
+ * frame.
  *
- *   _PyRuntime.interpreters.head --> PyInterpreterState --> PyThreadState whose thread_id == FS base
+ *   _PyRuntime.interpreters.head --> PyInterpreterState --> PyThreadState whose thread_id == FS
+ * base
  *     --> (3.11, 3.12: _PyCFrame -->) _PyInterpreterFrame --previous--> ... --> NULL
  *
- * A frame gives its code object, and the offset of the instruction that runs or that called the next frame:
- * prev_instr up to 3.12 and instr_ptr from 3.13 on both point into that instruction or its inline caches
- * (CPython Include/internal/pycore_frame.h, _PyInterpreterFrame_LASTI). Frames of the C eval loop's own (shims) mark
- * where a run of frames of one eval loop ends and are never shown; nor are frames that have not reached their
- * first instruction (as CPython's own traceback does), except where a run has no other, so that runs and native
- * eval-loop frames stay one to one.
+ * A frame gives its code object, and the offset of the instruction that runs or that called the
+ * next frame: prev_instr up to 3.12 and instr_ptr from 3.13 on both point into that instruction or
+ * its inline caches (CPython Include/internal/pycore_frame.h, _PyInterpreterFrame_LASTI). Frames of
+ * the C eval loop's own (shims) mark where a run of frames of one eval loop ends and are never
+ * shown; nor are frames that have not reached their first instruction (as CPython's own traceback
+ * does), except where a run has no other, so that runs and native eval-loop frames stay one to one.
  *
  * Most frames of a thread lie side by side in its data stack: they are read a window at a time.
  * Compiled for the kernel and for user space (env.h).
  *
  * void python_walk(struct profd_scratch *s, __u32 at, const struct profd_python *py, __u64 fsbase)
- *   In:  s->record.pid, tid, time_ns, s->registers; `at`: number of the first free word in s->words; `fsbase`: pthread_self()
- *        of the thread.
- *   Out: s->words[at ...] = PROFD_PYTHON_WORDS a frame, innermost first; s->record.n_python, python_end,
- *        python_hash.
- *   Uses s->python. */
+ *   In:  s->record.pid, tid, time_ns, s->registers; `at`: number of the first free word in
+ * s->words; `fsbase`: pthread_self() of the thread. Out: s->words[at ...] = PROFD_PYTHON_WORDS a
+ * frame, innermost first; s->record.n_python, python_end, python_hash. Uses s->python. */
 #ifndef PROFD_BPF_PYTHON_H
 #define PROFD_BPF_PYTHON_H
 
 #include "bpf/env.h"
 
+#ifdef __bpf__
+#define PYTHON_ROLLED _Pragma("clang loop unroll(disable)")
+#else
+#define PYTHON_ROLLED
+#endif
+
 enum python_limits {
-	PYTHON_MAX_STATES = 4096,     /* thread states and interpreters in a search */
-	PYTHON_MAX_NEW_STATES = 64,   /* in a search among those that came since the last one */
-	PYTHON_SEARCH_NS = 100000000, /* at most one search through all of them per thread in so long */
-	PYTHON_MAX_STEPS = 3 * PROFD_MAX_PYTHON_FRAMES, /* shims and frames that have not started are not shown */
-	PYTHON_OWNER_GENERATOR = 1,   /* FRAME_OWNED_BY_GENERATOR, 3.11 - 3.14: pycore_frame.h */
-	PYTHON_OB_TYPE = 8,           /* Include/object.h, builds with a GIL */
-	PYTHON_OB_SIZE = 16,          /* of a code object: its length in instructions */
+	PYTHON_MAX_STATES = 4096,   /* thread states and interpreters in a search */
+	PYTHON_MAX_NEW_STATES = 64, /* in a search among those that came since the last one */
+	PYTHON_SEARCH_NS =
+		100000000, /* at most one search through all of them per thread in so long */
+	PYTHON_MAX_STEPS =
+		3 *
+		PROFD_MAX_PYTHON_FRAMES, /* shims and frames that have not started are not shown */
+	PYTHON_OWNER_GENERATOR = 1,      /* FRAME_OWNED_BY_GENERATOR, 3.11 - 3.14: pycore_frame.h */
+	PYTHON_OB_TYPE = 8,              /* Include/object.h, builds with a GIL */
+	PYTHON_OB_SIZE = 16,             /* of a code object: its length in instructions */
 	PYTHON_FRAME_WORDS = PROFD_PYTHON_FRAME_BYTES / 8,
 	PYTHON_WINDOW_WORDS = PROFD_PYTHON_WINDOW_BYTES / 8,
-	PYTHON_SINGLE_AT = PYTHON_WINDOW_WORDS - PYTHON_FRAME_WORDS, /* place of a frame from elsewhere */
-	PYTHON_WINDOW_MAX = PYTHON_SINGLE_AT * 8, /* bytes of the others */
-	PYTHON_STATE_MAX = 1024,      /* sizeof(PyThreadState) in 3.11 and 3.12 is less */
-	PYTHON_STACK_MAX = 1 << 23,   /* one _PyCFrame is not farther from the next */
-	PYTHON_SCAN_WORDS = 4 * PROFD_PYTHON_WINDOW_BYTES / 8, /* of the stack are searched for the next one */
-	PYTHON_CHUNK_MAX = 1 << 20,   /* a frame farther above its chunk's start is not in that chunk */
+	PYTHON_SINGLE_AT =
+		PYTHON_WINDOW_WORDS - PYTHON_FRAME_WORDS, /* place of a frame from elsewhere */
+	PYTHON_WINDOW_MAX = PYTHON_SINGLE_AT * 8,         /* bytes of the others */
+	PYTHON_STATE_MAX = 1024,    /* sizeof(PyThreadState) in 3.11 and 3.12 is less */
+	PYTHON_STACK_MAX = 1 << 23, /* one _PyCFrame is not farther from the next */
+	PYTHON_SCAN_WORDS =
+		4 * PROFD_PYTHON_WINDOW_BYTES / 8, /* of the stack are searched for the next one */
+	PYTHON_MAX_GUESSES = 4,
+	PYTHON_CHUNK_MAX =
+		1 << 20, /* a frame farther above its chunk's start is not in that chunk */
 };
 
 #define PYTHON_ENTRY_FLAG    (1ULL << 63)
@@ -58,17 +71,20 @@ ENV_INLINE int python_pointer(__u64 address, __u64 *value)
 	return env_read_user(value, sizeof(*value), address) ? -1 : 0;
 }
 
-/* ---- the thread state -------------------------------------------------------------------------- */
+/* ---- the thread state --------------------------------------------------------------------------
+ */
 
 ENV_INLINE __u64 python_state_word(
 	const struct profd_python_walk *w, const struct profd_python *py, __u16 offset)
 {
-	return w->state[((__u16)(offset - py->tstate_from) >> 3) & (PROFD_PYTHON_STATE_BYTES / 8 - 1)];
+	return w->state[((__u16)(offset - py->tstate_from) >> 3) &
+			(PROFD_PYTHON_STATE_BYTES / 8 - 1)];
 }
 
-/* Reads a _PyCFrame: the frame it is in, and the frame that the _PyCFrame outside it is in, which lies farther out
- * on the stack, or (the first one of all) in the thread state. */
-ENV_INLINE int python_cframe(struct profd_python_walk *w, const struct profd_python *py, __u64 cframe)
+/* Reads a _PyCFrame: the frame it is in, and the frame that the _PyCFrame outside it is in, which
+ * lies farther out on the stack, or (the first one of all) in the thread state. */
+ENV_INLINE int python_cframe(
+	struct profd_python_walk *w, const struct profd_python *py, __u64 cframe)
 {
 	__u64 previous;
 
@@ -103,8 +119,8 @@ ENV_INLINE int python_state_read(
 	return python_cframe(w, py, w->cframe_at);
 }
 
-/* One thread state, or the end of an interpreter's list. A thread may have states in several interpreters: the
- * first one with frames counts (newest interpreter first), or one without. */
+/* One thread state, or the end of an interpreter's list. A thread may have states in several
+ * interpreters: the first one with frames counts (newest interpreter first), or one without. */
 static long python_search_step(__u32 i, void *data)
 {
 	struct python_context *c = data;
@@ -114,7 +130,8 @@ static long python_search_step(__u32 i, void *data)
 
 	(void)i;
 	if (!w->tstate) {
-		if (w->stop || python_pointer(w->interp + py->interp_next, &w->interp) || !w->interp)
+		if (w->stop || python_pointer(w->interp + py->interp_next, &w->interp) ||
+			!w->interp)
 			return 1;
 		return python_pointer(w->interp + py->interp_threads, &w->tstate) ? 1 : 0;
 	}
@@ -130,9 +147,9 @@ static long python_search_step(__u32 i, void *data)
 
 /* Sets w->found, and w->frame and its kin where there is one.
  *
- * What was found is remembered and only checked at the next sample. A thread without a state (or whose state has no
- * frames: it may have got another one) is looked for again as soon as the list has a new head, among the
- * new states only, and from time to time among all. */
+ * What was found is remembered and only checked at the next sample. A thread without a state (or
+ * whose state has no frames: it may have got another one) is looked for again as soon as the list
+ * has a new head, among the new states only, and from time to time among all. */
 ENV_INLINE int python_find(struct python_context *c, __u64 interp)
 {
 	struct profd_python_walk *w = &c->s->python;
@@ -141,7 +158,8 @@ ENV_INLINE int python_find(struct python_context *c, __u64 interp)
 	struct profd_python_thread *last = env_python_thread(key);
 
 	w->found = 0;
-	if (last && last->interp == interp && last->tstate && !python_state_read(w, c->py, last->tstate)) {
+	if (last && last->interp == interp && last->tstate &&
+		!python_state_read(w, c->py, last->tstate)) {
 		w->found = last->tstate;
 		if (w->frame)
 			return 0;
@@ -165,7 +183,8 @@ ENV_INLINE int python_find(struct python_context *c, __u64 interp)
 	return 0;
 }
 
-/* ---- frames ------------------------------------------------------------------------------------ */
+/* ---- frames ------------------------------------------------------------------------------------
+ */
 
 ENV_INLINE long python_stop(struct profd_python_walk *w, __u32 end)
 {
@@ -213,7 +232,8 @@ ENV_INLINE __u32 python_frame_byte(const struct profd_python_walk *w, __u32 word
 
 ENV_INLINE __u32 python_code_int(const struct profd_python_walk *w, __u16 offset)
 {
-	return (__u32)(w->code[(offset >> 3) & (PROFD_PYTHON_CODE_BYTES / 8 - 1)] >> ((offset & 4) * 8));
+	return (__u32)(w->code[(offset >> 3) & (PROFD_PYTHON_CODE_BYTES / 8 - 1)] >>
+		       ((offset & 4) * 8));
 }
 
 /* Brings a code object into w->code. PROFD_END_NONE, or why not. */
@@ -276,8 +296,8 @@ ENV_INLINE long python_boundary(struct profd_scratch *s, __u64 previous)
 	return 0;
 }
 
-/* A chain ends behind a boundary. Where it does not, a frame is being taken out of it right now (that of a generator
- * loses its `previous` first), and what it is called from is not known. */
+/* A chain ends behind a boundary. Where it does not, a frame is being taken out of it right now
+ * (that of a generator loses its `previous` first), and what it is called from is not known. */
 ENV_INLINE int python_is_closed(struct profd_python_walk *w)
 {
 	if (!w->run && !w->has_unstarted)
@@ -301,7 +321,8 @@ ENV_INLINE __u32 python_frame(
 	if (end)
 		return end;
 	if (owner != PYTHON_OWNER_GENERATOR &&
-		(__s64)offset < (__s64)python_code_int(w, py->code_traceable) * PROFD_PYTHON_CODE_UNIT) {
+		(__s64)offset <
+			(__s64)python_code_int(w, py->code_traceable) * PROFD_PYTHON_CODE_UNIT) {
 		w->unstarted[0] = code;
 		w->unstarted[1] = w->fingerprint;
 		w->has_unstarted = 1;
@@ -309,7 +330,8 @@ ENV_INLINE __u32 python_frame(
 	}
 	if (offset >> 32 || offset / PROFD_PYTHON_CODE_UNIT >= w->code[PYTHON_OB_SIZE / 8])
 		return PROFD_END_BAD_FRAME;
-	return python_emit(s, code, offset << 32 | w->fingerprint) ? PROFD_END_TRUNCATED : PROFD_END_NONE;
+	return python_emit(s, code, offset << 32 | w->fingerprint) ? PROFD_END_TRUNCATED
+								   : PROFD_END_NONE;
 }
 
 static long python_step(__u32 i, void *data)
@@ -323,7 +345,8 @@ static long python_step(__u32 i, void *data)
 
 	(void)i;
 	if (!frame)
-		return python_stop(w, python_is_closed(w) ? PROFD_END_COMPLETE : PROFD_END_BAD_FRAME);
+		return python_stop(
+			w, python_is_closed(w) ? PROFD_END_COMPLETE : PROFD_END_BAD_FRAME);
 	if (frame & 7 || frame >= PYTHON_ADDRESS_LIMIT)
 		return python_stop(w, PROFD_END_BAD_FRAME);
 	if (python_fetch(w, py, frame, &word))
@@ -343,7 +366,8 @@ static long python_step(__u32 i, void *data)
 	return 0;
 }
 
-/* ---- all of it --------------------------------------------------------------------------------- */
+/* ---- all of it ---------------------------------------------------------------------------------
+ */
 
 /* From scratch, with w->frame as the innermost one. */
 ENV_INLINE void python_walk_frames(struct python_context *c)
@@ -360,7 +384,8 @@ ENV_INLINE void python_walk_frames(struct python_context *c)
 }
 
 /* Whether there is a frame (none of the shims on the stack) whose code object is one. */
-ENV_INLINE int python_is_frame(struct profd_python_walk *w, const struct profd_python *py, __u64 frame)
+ENV_INLINE int python_is_frame(
+	struct profd_python_walk *w, const struct profd_python *py, __u64 frame)
 {
 	__u64 code, type;
 
@@ -368,73 +393,95 @@ ENV_INLINE int python_is_frame(struct profd_python_walk *w, const struct profd_p
 		return 0;
 	if (python_pointer(frame + py->frame_code, &code))
 		return 0;
-	return !python_pointer((code & py->code_mask) + PYTHON_OB_TYPE, &type) && type == py->code_type;
+	return !python_pointer((code & py->code_mask) + PYTHON_OB_TYPE, &type) &&
+	       type == py->code_type;
 }
 
-/* Whether an address may be the _PyCFrame of the eval loop outside: farther out on the stack, in a frame, and inside
- * another _PyCFrame that is in a frame as well or is the first one of all. */
-ENV_INLINE int python_is_cframe(struct profd_python_walk *w, const struct profd_python *py, __u64 cframe)
+/* Whether an address may be the _PyCFrame of the eval loop outside: farther out on the stack, in a
+ * frame, and inside another _PyCFrame that is in a frame as well or is the first one of all. */
+ENV_INLINE int python_is_cframe(
+	struct profd_python_walk *w, const struct profd_python *py, __u64 cframe)
 {
-	if (cframe & 7 || cframe - w->cframe_at - 1 >= PYTHON_STACK_MAX || python_cframe(w, py, cframe) ||
-		!w->check || !python_is_frame(w, py, w->frame))
+	if (cframe & 7 || cframe - w->cframe_at - 1 >= PYTHON_STACK_MAX ||
+		python_cframe(w, py, cframe) || !w->check || !python_is_frame(w, py, w->frame))
 		return 0;
 	return w->outer ? python_is_frame(w, py, w->outer)
 			: w->cframe[1] - w->state_at < PYTHON_STATE_MAX;
 }
 
-static long python_guess_step(__u32 i, void *data)
+/* The word pair number `at` of the stack beyond the innermost _PyCFrame: is it another one? */
+ENV_INLINE int python_scan_stack(
+	struct profd_python_walk *w, const struct profd_python *py, __u32 at)
 {
-	struct python_context *c = data;
-	struct profd_python_walk *w = &c->s->python;
+	__u32 word = at & (PYTHON_WINDOW_WORDS - 1);
+	/* One window overlaps the next by a word, so that no pair is split. */
+	__u64 from =
+		w->cframe_at + 16 + at / PYTHON_WINDOW_WORDS * (PROFD_PYTHON_WINDOW_BYTES - 8ULL);
+	__u64 address = from + word * 8ULL, frame = w->window[word];
+	__u64 previous = w->window[(word + 1) & (PYTHON_WINDOW_WORDS - 1)];
 
-	w->guessed = i < PROFD_REGISTERS && python_is_cframe(w, c->py, c->s->registers[i]);
-	return w->guessed;
+	if (word == PYTHON_WINDOW_WORDS - 1)
+		return 0;
+	if (w->window_from != from) {
+		w->window_bytes = 0;
+		w->window_from = from;
+		if (env_read_user(w->window, sizeof(w->window), from))
+			return -1;
+		frame = w->window[word];
+		previous = w->window[(word + 1) & (PYTHON_WINDOW_WORDS - 1)];
+	}
+	if (!frame || frame & 7 || frame >= PYTHON_ADDRESS_LIMIT || previous & 7)
+		return 0;
+	if (previous - address >= PYTHON_STACK_MAX &&
+		previous - w->state_at - 1 >= PYTHON_STATE_MAX)
+		return 0;
+	return python_is_cframe(w, py, address - py->cframe_frame);
 }
 
-/* One word of the stack beyond the innermost _PyCFrame: is it the `current_frame` of the next one? */
+/* One register, or one word of the stack. */
 static long python_scan_step(__u32 i, void *data)
 {
 	struct python_context *c = data;
 	struct profd_python_walk *w = &c->s->python;
-	__u32 word = i & (PYTHON_WINDOW_WORDS - 1);
-	/* One window overlaps the next by a word, so that no pair is split. */
-	__u64 address = w->cframe_at + 16 + (i - i / PYTHON_WINDOW_WORDS) * 8ULL, frame, previous;
+	__u32 at = w->scan++;
+	int found;
 
-	if (!word && env_read_user(w->window, sizeof(w->window), address))
-		return 1;
-	frame = w->window[word];
-	previous = w->window[(word + 1) & (PYTHON_WINDOW_WORDS - 1)];
-	if (word == PYTHON_WINDOW_WORDS - 1)
-		return 0;
-	if (!frame || frame & 7 || frame >= PYTHON_ADDRESS_LIMIT || previous & 7)
-		return 0;
-	if (previous - address >= PYTHON_STACK_MAX && previous - w->state_at - 1 >= PYTHON_STATE_MAX)
-		return 0;
-	w->guessed = (__u8)python_is_cframe(w, c->py, address - c->py->cframe_frame);
-	return w->guessed;
+	(void)i;
+	if (at < PROFD_REGISTERS)
+		found = python_is_cframe(w, c->py, c->s->registers[at]);
+	else
+		found = python_scan_stack(w, c->py, at - PROFD_REGISTERS);
+	w->guessed = found > 0;
+	return found != 0;
 }
 
-/* 3.11 and 3.12 enter an eval loop by pointing tstate->cframe to a new _PyCFrame on the C stack, and fill it some
- * ten instructions later. In between it holds what the stack held. The address of the outer one is in a register
- * then, or it is the next one on the stack: the walk begins there, as if the call were yet to come. Otherwise the
- * new one may know the way out already. */
+/* 3.11 and 3.12 enter an eval loop by pointing tstate->cframe to a new _PyCFrame on the C stack,
+ * and fill it some ten instructions later. In between it holds what the stack held. The address of
+ * the outer one is in a register then, or it is the next one on the stack: the walk begins there,
+ * as if the call were yet to come. What the stack holds may be stale, and is proven by the walk.
+ * Otherwise the new one may know the way out already. */
 ENV_INLINE void python_walk_again(struct python_context *c)
 {
 	struct profd_python_walk *w = &c->s->python;
 	__u64 outer = w->check ? w->outer : 0;
 	__u8 end = w->end;
 
-	w->guessed = 0;
-	env_loop(PROFD_REGISTERS, python_guess_step, c);
-	if (!w->guessed) {
+	w->scan = 0;
+	PYTHON_ROLLED
+	for (int i = 0; i < PYTHON_MAX_GUESSES; i++) {
+		w->guessed = 0;
+		w->window_from = 0;
 		env_loop(PYTHON_SCAN_WORDS, python_scan_step, c);
 		w->window_bytes = 0;
+		if (!w->guessed)
+			break;
+		python_walk_frames(c);
+		if (w->n)
+			return;
 	}
-	if (!w->guessed) {
-		w->check = 0;
-		w->frame = outer;
-	}
-	if (w->frame)
+	w->check = 0;
+	w->frame = outer;
+	if (outer)
 		python_walk_frames(c);
 	if (!w->n)
 		w->end = end;

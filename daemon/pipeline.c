@@ -39,8 +39,10 @@ enum {
 	MAX_PCS = 2048,
 	MAX_NOTES = 8,
 	TOP_ROWS = 5,
+	BUSY_SHOWN = 3,
 	JIT_LOOK_NS = 200000000,
-	PER_CPU_THREADS = 1000, /* from so many threads on, events per CPU cost less than events per thread */
+	PER_CPU_THREADS =
+		1000, /* from so many threads on, events per CPU cost less than events per thread */
 };
 
 static const size_t output_max_bytes = (size_t)2 << 30;
@@ -68,8 +70,8 @@ struct recording {
 	struct symbolizer *symbols;
 	struct stacker *stacker;
 	struct aggregate *tree;
-	struct map *known;       /* pid -> struct known */
-	uint64_t pcs[MAX_PCS];   /* user frames of a deferred sample */
+	struct map *known;     /* pid -> struct known */
+	uint64_t pcs[MAX_PCS]; /* user frames of a deferred sample */
 	struct profile_quality quality;
 	uint64_t start_ns, first_sample_ns, end_ns, start_unix_ns;
 	struct process_usage *family; /* descendants of the first target at the start */
@@ -100,7 +102,8 @@ static void note(struct recording *r, const char *fmt, ...)
 	notes->n++;
 }
 
-/* ---- tables follow processes ------------------------------------------------------------------- */
+/* ---- tables follow processes -------------------------------------------------------------------
+ */
 
 static void note_denied_files(struct recording *r, const struct process *p)
 {
@@ -123,8 +126,8 @@ static void tables_update(struct recording *r, struct process *p)
 		return;
 	known->generation = p->generation;
 	note_denied_files(r, p);
-	/* Python first: it is quick, and without it a sample has no Python frames; a native stack can still be
-	 * walked afterwards. */
+	/* Python first: it is quick, and without it a sample has no Python frames; a native stack
+	 * can still be walked afterwards. */
 	if (r->bound && python_process(r->python, p, &err) < 0 && err.text[0])
 		note(r, "%s", err.text);
 	if (unwind_process(r->unwind, p, &err) < 0)
@@ -175,7 +178,8 @@ static void jit_names_read(struct recording *r, const struct process *p)
 	symbolizer_preload_jit(r->symbols, p->pid, NULL);
 }
 
-/* ---- samples ----------------------------------------------------------------------------------- */
+/* ---- samples -----------------------------------------------------------------------------------
+ */
 
 static void sample_count(struct recording *r, const struct sample *s, const struct stack *stack)
 {
@@ -221,7 +225,8 @@ static void drain(struct recording *r)
 	unwind_reclaim(r->unwind);
 }
 
-/* ---- start ------------------------------------------------------------------------------------- */
+/* ---- start -------------------------------------------------------------------------------------
+ */
 
 static int target_check(uint32_t pid, struct err *err)
 {
@@ -229,10 +234,12 @@ static int target_check(uint32_t pid, struct err *err)
 	struct process_usage usage;
 
 	if (leader && leader != pid)
-		return err_set(err, -EINVAL, "%u is a thread of process %u; give the process: --pid %u", pid, leader,
+		return err_set(err, -EINVAL,
+			"%u is a thread of process %u; give the process: --pid %u", pid, leader,
 			leader);
 	if (!process_usage_read(pid, &usage))
-		return err_set(err, -ESRCH, "there is no process %u; `ps` lists those that are there", pid);
+		return err_set(err, -ESRCH,
+			"there is no process %u; `ps` lists those that are there", pid);
 	if (usage.state == 'Z' && !process_is_alive(pid))
 		return err_set(err, -ESRCH,
 			"process %u (%s) has ended already and only waits for its parent %u to take note (a zombie); "
@@ -249,8 +256,8 @@ static int target_open(struct recording *r, uint32_t pid, struct err *err)
 		return err->code;
 	if (p->is_kernel_thread)
 		return err_set(err, -EINVAL,
-			"%u (%s) is a kernel thread: it has no program to profile; `profd record` takes processes", pid,
-			p->comm);
+			"%u (%s) is a kernel thread: it has no program to profile; `profd record` takes processes",
+			pid, p->comm);
 	tables_update(r, p);
 	return 0;
 }
@@ -328,7 +335,8 @@ static int targets_attach(struct recording *r, struct err *err)
 		if (!q->subprocesses || process_descendants(q->pids[i], &list, &n) < 0)
 			continue;
 		for (size_t j = 0; j < n; j++)
-			if (!is_target(r, list[j].pid) && (p = process_get(r->processes, list[j].pid, NULL))) {
+			if (!is_target(r, list[j].pid) &&
+				(p = process_get(r->processes, list[j].pid, NULL))) {
 				tables_update(r, p);
 				collect_attach(r->collect, list[j].pid, true, false, NULL);
 			}
@@ -351,7 +359,8 @@ static int rooms_open(struct recording *r, struct err *err)
 	if (!r->known || !r->symbols)
 		return err_set(err, -ENOMEM, "out of memory");
 	if (!(r->processes = process_table_new(err)) || !(r->unwind = unwind_new(err)) ||
-		!(r->python = python_new(err)) || !(r->stacker = stacker_new(r->python, &stacks, err)) ||
+		!(r->python = python_new(err)) ||
+		!(r->stacker = stacker_new(r->python, &stacks, err)) ||
 		!(r->tree = aggregate_new(err)))
 		return err->code;
 	return 0;
@@ -390,7 +399,8 @@ static void recording_close(struct recording *r)
 	free(r->family);
 }
 
-/* ---- run --------------------------------------------------------------------------------------- */
+/* ---- run ---------------------------------------------------------------------------------------
+ */
 
 static bool targets_ended(struct recording *r, bool look)
 {
@@ -417,7 +427,8 @@ static void client_listen(struct recording *r)
 		if (call.kind == SERVE_STOP && call.id == r->request->id)
 			r->stop = true;
 		else if (call.kind == SERVE_RECORD) {
-			err_set(&err, -EBUSY, "one recording is running on this connection already");
+			err_set(&err, -EBUSY,
+				"one recording is running on this connection already");
 			serve_send_error(r->channel, call.id, &err);
 		}
 	}
@@ -430,8 +441,9 @@ static void progress_tell(struct recording *r)
 	struct collect_stats stats;
 
 	collect_stats(r->collect, &stats);
-	serve_send_progress(r->channel, r->request->id, (double)(clock_now_ns() - r->start_ns) / NS_PER_S,
-		r->quality.samples, stats.lost + r->quality.lost);
+	serve_send_progress(r->channel, r->request->id,
+		(double)(clock_now_ns() - r->start_ns) / NS_PER_S, r->quality.samples,
+		stats.lost + r->quality.lost);
 }
 
 static int wait_ms(const struct recording *r, uint64_t deadline_ns)
@@ -447,7 +459,8 @@ static int wait_ms(const struct recording *r, uint64_t deadline_ns)
 
 static void recording_run(struct recording *r)
 {
-	uint64_t deadline = r->start_ns + (uint64_t)(r->request->duration_s * NS_PER_S), last_tick = r->start_ns;
+	uint64_t deadline = r->start_ns + (uint64_t)(r->request->duration_s * NS_PER_S),
+		 last_tick = r->start_ns;
 	struct pollfd fds[] = {{.fd = channel_fd(r->channel), .events = POLLIN},
 		{.fd = collect_fd(r->collect), .events = POLLIN},
 		{.fd = process_watch_fd(r->watch), .events = POLLIN}};
@@ -478,7 +491,8 @@ static void recording_run(struct recording *r)
 	drain(r);
 }
 
-/* ---- finish ------------------------------------------------------------------------------------ */
+/* ---- finish ------------------------------------------------------------------------------------
+ */
 
 static void own_cost(struct profile_quality *q)
 {
@@ -509,10 +523,13 @@ static void quality_fill(struct recording *r, struct profile_quality *q)
 		q->achieved_hz = q->requested_hz * (double)q->samples / (double)taken;
 	q->profiler_kernel_ns = stats.run_ns;
 	own_cost(q);
-	log_debug("%llu runs of the sampling program, %llu ns each; %llu samples deferred", (unsigned long long)stats.runs,
-		(unsigned long long)(stats.runs ? stats.run_ns / stats.runs : 0), (unsigned long long)stats.deferred);
+	log_debug("%llu runs of the sampling program, %llu ns each; %llu samples deferred",
+		(unsigned long long)stats.runs,
+		(unsigned long long)(stats.runs ? stats.run_ns / stats.runs : 0),
+		(unsigned long long)stats.deferred);
 	if (r->first_sample_ns)
-		log_debug("first sample %.1f ms after the start", ((double)r->first_sample_ns - (double)r->start_ns) / NS_PER_MS);
+		log_debug("first sample %.1f ms after the start",
+			((double)r->first_sample_ns - (double)r->start_ns) / NS_PER_MS);
 }
 
 static char *title_make(const struct recording *r)
@@ -553,7 +570,8 @@ static struct profile *profile_make(struct recording *r, struct err *err)
 	return NULL;
 }
 
-static int profile_write(const struct recording *r, const struct profile *p, int fd, struct err *err)
+static int profile_write(
+	const struct recording *r, const struct profile *p, int fd, struct err *err)
 {
 	const struct render_format *format = render_format_find(r->request->format);
 	struct buf out;
@@ -570,36 +588,20 @@ static int profile_write(const struct recording *r, const struct profile *p, int
 	return rc;
 }
 
-/* The children that ran meanwhile, when the targets hardly did: the usual case of a server whose parent
- * process only looks after its workers. */
+/* The children that ran meanwhile, when the targets hardly did: the usual case of a server whose
+ * parent process only looks after its workers. */
 static void note_busy_children(struct recording *r, double duration_s)
 {
-	double tick_s = 1.0 / (double)sysconf(_SC_CLK_TCK);
+	struct process_busy busy[BUSY_SHOWN + 1];
+	size_t n = process_busy_since(r->family, r->n_family, duration_s, busy, BUSY_SHOWN + 1);
 	char names[200] = "";
-	int shown = 0, busy = 0;
 
-	for (size_t i = 0; i < r->n_family; i++) {
-		const struct process_usage *before = &r->family[i];
-		struct process_usage now;
-		double share;
-
-		if (before->pid == (uint32_t)getpid() || before->pid == (uint32_t)getppid() ||
-			!process_usage_read(before->pid, &now) || now.cpu_ticks < before->cpu_ticks)
-			continue; /* profd itself may be one of them */
-		share = (double)(now.cpu_ticks - before->cpu_ticks) * tick_s / duration_s;
-		if (share < 0.02)
-			continue;
-		busy++;
-		if (shown < 3) {
-			size_t n = strlen(names);
-
-			snprintf(names + n, sizeof(names) - n, "%s%s (%u) %.0f %%", shown++ ? ", " : "", now.comm, now.pid,
-				share * 100);
-		}
-	}
-	if (busy)
+	for (size_t i = 0, at = 0; i < n && i < BUSY_SHOWN; i++, at = strlen(names))
+		snprintf(names + at, sizeof(names) - at, "%s%s (%u) %.0f %%", i ? ", " : "",
+			busy[i].comm, busy[i].pid, busy[i].share * 100);
+	if (n)
 		note(r, "its children were busy: %s%s; add --subprocesses to profile them", names,
-			busy > shown ? " and others" : "");
+			n > BUSY_SHOWN ? " and others" : "");
 }
 
 static void note_idle(struct recording *r)
@@ -607,7 +609,8 @@ static void note_idle(struct recording *r)
 	double duration_s = (double)(r->end_ns - r->start_ns) / NS_PER_S;
 	double expected = duration_s * r->request->rate_hz;
 
-	if ((double)r->quality.samples > expected * 0.01 || r->request->subprocesses || r->ended == ENDED_EXITED)
+	if ((double)r->quality.samples > expected * 0.01 || r->request->subprocesses ||
+		r->ended == ENDED_EXITED)
 		return;
 	note(r, "the process was idle: %llu samples in %.1f s; profile it under load, or longer",
 		(unsigned long long)r->quality.samples, duration_s);
@@ -640,10 +643,12 @@ static int recording_finish(struct recording *r, int output, struct err *err)
 	return rc;
 }
 
-static int record(struct channel *channel, const struct record_request *request, int output, struct err *err)
+static int record(
+	struct channel *channel, const struct record_request *request, int output, struct err *err)
 {
 	struct recording *r = calloc(1, sizeof(*r));
-	struct serve_started started = {.source = "ebpf", .pids = request->pids, .n_pids = request->n_pids};
+	struct serve_started started = {
+		.source = "ebpf", .pids = request->pids, .n_pids = request->n_pids};
 	int rc;
 
 	if (!r)
@@ -667,7 +672,8 @@ static int record(struct channel *channel, const struct record_request *request,
 	return rc;
 }
 
-/* ---- the client -------------------------------------------------------------------------------- */
+/* ---- the client --------------------------------------------------------------------------------
+ */
 
 static void call_answer(struct channel *channel, struct serve_call *call)
 {

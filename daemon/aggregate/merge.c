@@ -52,23 +52,28 @@ static void put_rest(struct cursor *c)
 		put(c, &c->in->python[c->python++]);
 }
 
-/* Native frames with runs in the place of eval loops; the `bare` innermost eval loops have no run (yet), and
- * those behind the last run have none that is known. */
+/* Native frames with runs in the place of eval loops. The `bare` innermost eval loops have no run:
+ * one that is just starting or ending has no frame linked, and goes to the account of its caller,
+ * as a call that the loop makes within itself does. Those behind the last run have none that is
+ * known. */
 static void put_native(struct cursor *c, size_t bare)
 {
 	const struct merge_input *in = c->in;
 
 	for (size_t i = 0; i < in->n_native; i++) {
-		if (in->is_eval[i] && !bare && c->python < in->n_python) {
+		if (!in->is_eval[i])
+			put(c, &in->native[i]);
+		else if (bare)
+			bare--;
+		else if (c->python < in->n_python)
 			put_run(c);
-			continue;
-		}
-		put(c, &in->native[i]);
-		bare -= in->is_eval[i] && bare;
+		else
+			put(c, &in->native[i]);
 	}
 }
 
-/* What certainly is further in than every Python frame: the native frames up to the first eval loop. */
+/* What certainly is further in than every Python frame: the native frames up to the first eval
+ * loop. */
 static void put_native_leaf(struct cursor *c)
 {
 	const struct merge_input *in = c->in;
@@ -87,9 +92,8 @@ size_t merge_stack(const struct merge_input *in, struct location *out, bool *mat
 		runs++; /* cut before its entry frame */
 	*matched = true;
 	if (!in->n_python) {
-		put_native(&c, evals);
+		put_native(&c, 0);
 	} else if (in->native_complete && in->python_complete) {
-		/* An eval loop that is just starting or ending has no frame linked: that is the innermost one. */
 		*matched = evals == runs || evals == runs + 1;
 		if (*matched)
 			put_native(&c, evals - runs);

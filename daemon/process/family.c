@@ -7,9 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "process/process.h"
+
+static const double BUSY_SHARE_MIN = 0.02;
 
 struct family {
 	struct process_usage *all;
@@ -32,7 +35,8 @@ bool process_usage_read(uint32_t pid, struct process_usage *out)
 		snprintf(out->comm, sizeof(out->comm), "%s", open_paren + 1);
 		/* proc_pid_stat(5): from field 3 on; 3 state, 4 ppid, 14 utime, 15 stime. */
 		good = sscanf(after + 1,
-			       " %c %" SCNu32 " %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64,
+			       " %c %" SCNu32 " %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64
+			       " %" SCNu64,
 			       &out->state, &out->parent, &user, &system) == 4;
 		out->cpu_ticks = good ? user + system : 0;
 	}
@@ -128,4 +132,45 @@ uint32_t process_leader(uint32_t tid)
 		leader = (uint32_t)strtoul(line + 6, NULL, 10);
 	buf_free(&text);
 	return leader;
+}
+
+static bool is_own(uint32_t pid)
+{
+	return pid == (uint32_t)getpid() || pid == (uint32_t)getppid();
+}
+
+/* Keeps `out` sorted, the busiest first; of too many the least busy falls out. */
+static void busy_insert(
+	struct process_busy *out, size_t *n, size_t cap, const struct process_busy *b)
+{
+	size_t at = 0;
+
+	while (at < *n && out[at].share >= b->share)
+		at++;
+	if (at == cap)
+		return;
+	*n += *n < cap;
+	memmove(out + at + 1, out + at, (*n - at - 1) * sizeof(*out));
+	out[at] = *b;
+}
+
+size_t process_busy_since(const struct process_usage *before, size_t n, double elapsed_s,
+	struct process_busy *out, size_t cap)
+{
+	double tick_s = 1.0 / (double)sysconf(_SC_CLK_TCK);
+	size_t found = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct process_usage now;
+		struct process_busy b = {.pid = before[i].pid};
+
+		if (is_own(b.pid) || !process_usage_read(b.pid, &now) ||
+			now.cpu_ticks < before[i].cpu_ticks)
+			continue;
+		b.share = (double)(now.cpu_ticks - before[i].cpu_ticks) * tick_s / elapsed_s;
+		memcpy(b.comm, now.comm, sizeof(b.comm));
+		if (b.share >= BUSY_SHARE_MIN)
+			busy_insert(out, &found, cap, &b);
+	}
+	return found;
 }

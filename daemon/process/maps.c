@@ -9,7 +9,7 @@
 
 #include "base/fd.h"
 
-enum { MAPS_MAX_BYTES = 64 << 20, VDSO_MAX_BYTES = 1 << 20 };
+enum { MAPS_MAX_BYTES = 64 << 20 };
 
 static bool is_octal(char c)
 {
@@ -46,8 +46,8 @@ bool maps_parse_line(char *line, struct maps_line *out)
 	char perms[8];
 	int at = 0;
 
-	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %*x:%*x %" SCNu64 " %n", &out->start,
-		    &out->end, perms, &out->file_offset, &out->inode, &at) < 5 ||
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %*x:%*x %" SCNu64 " %n",
+		    &out->start, &out->end, perms, &out->file_offset, &out->inode, &at) < 5 ||
 		!at)
 		return false;
 	if (!strchr(perms, 'x') || out->start >= out->end)
@@ -64,20 +64,22 @@ static bool is_special(const char *path)
 }
 
 void maps_mapping(
-	struct process_table *t, uint32_t pid, const struct maps_line *line, struct mapping *out)
+	struct images *images, uint32_t pid, const struct maps_line *line, struct mapping *out)
 {
 	uint64_t vaddr;
 	int rc = 0;
 
-	*out = (struct mapping){
-		.start = line->start, .end = line->end, .file_offset = line->file_offset, .kind = MAPPING_ANON};
+	*out = (struct mapping){.start = line->start,
+		.end = line->end,
+		.file_offset = line->file_offset,
+		.kind = MAPPING_ANON};
 	if (!strcmp(line->path, "[vdso]"))
 		out->kind = MAPPING_VDSO;
 	else if (!is_special(line->path))
 		out->kind = MAPPING_FILE;
 	else
 		return;
-	out->image = process_table_image(t, pid, line, &rc);
+	out->image = images_get(images, pid, line, &rc);
 	if (!out->image) {
 		out->kind = MAPPING_ANON;
 		out->is_denied = rc == -EACCES || rc == -EPERM;
@@ -104,7 +106,8 @@ static int mapping_add(struct mapping **mappings, size_t *n, size_t *cap, const 
 	return 0;
 }
 
-int maps_read(struct process_table *t, uint32_t pid, struct mapping **mappings, size_t *n, struct err *err)
+int maps_read(
+	struct images *images, uint32_t pid, struct mapping **mappings, size_t *n, struct err *err)
 {
 	char name[64], *line, *rest;
 	struct buf text;
@@ -127,7 +130,7 @@ int maps_read(struct process_table *t, uint32_t pid, struct mapping **mappings, 
 
 		if (!maps_parse_line(line, &parsed))
 			continue;
-		maps_mapping(t, pid, &parsed, &m);
+		maps_mapping(images, pid, &parsed, &m);
 		rc = mapping_add(mappings, n, &cap, &m);
 		if (rc < 0) {
 			err_set(err, rc, "out of memory for the mappings of process %u", pid);

@@ -2,9 +2,9 @@
 /* What runs: processes, their executable mappings, and the ELF files behind them.
  *
  *    /proc/PID/maps at first sight ----+
- *                                      +--> struct process --> mappings --> struct image (shared by all
- *    kernel events afterwards ---------+                                   processes that map that file)
- *    (mmap, exec, fork, exit)
+ *                                      +--> struct process --> mappings --> struct image (shared by
+ * all kernel events afterwards ---------+                                   processes that map that
+ * file) (mmap, exec, fork, exit)
  *
  * PIDs are those of profd's own PID namespace. Names and files are hostile input. */
 #ifndef PROFD_PROCESS_PROCESS_H
@@ -17,20 +17,21 @@
 
 #include "base/err.h"
 
-/* ---- images: one per ELF file content, numbered from 1, alive as long as the table ------------- */
+/* ---- images: one per ELF file content, numbered from 1, alive as long as the table -------------
+ */
 
 struct image {
 	uint32_t number;
-	int fd;                /* open for reading, or -1: could not be opened. pread only: it is shared */
-	char *path;            /* as the target's maps name it; "[vdso]" for the vDSO */
-	const char *name;      /* base name, inside `path` */
+	int fd;     /* open for reading, or -1: could not be opened. pread only: it is shared */
+	char *path; /* as the target's maps name it; "[vdso]" for the vDSO */
+	const char *name;       /* base name, inside `path` */
 	uint64_t device, inode; /* identity together with `size` and `mtime_ns`; 0 for the vDSO */
 	uint64_t size, mtime_ns;
 	uint8_t build_id[20];
 	size_t build_id_bytes; /* 0: has none */
-	bool is_elf;           /* a little-endian ELF64 of this machine, with a sane program header table */
-	uint16_t elf_type;     /* ET_EXEC, ET_DYN */
-	size_t n_segments;     /* PT_LOAD */
+	bool is_elf; /* a little-endian ELF64 of this machine, with a sane program header table */
+	uint16_t elf_type; /* ET_EXEC, ET_DYN */
+	size_t n_segments; /* PT_LOAD */
 	struct image_segment {
 		uint64_t offset, vaddr, file_bytes, flags;
 	} * segments;
@@ -43,7 +44,8 @@ bool image_vaddr(const struct image *image, uint64_t file_offset, uint64_t *vadd
 struct image *image_open(int fd, const char *path, struct err *err);
 void image_close(struct image *image);
 
-/* ---- processes --------------------------------------------------------------------------------- */
+/* ---- processes ---------------------------------------------------------------------------------
+ */
 
 enum mapping_kind {
 	MAPPING_FILE, /* `image` is set */
@@ -54,24 +56,27 @@ enum mapping_kind {
 struct mapping {
 	uint64_t start, end;  /* addresses in the process, end exclusive */
 	uint64_t file_offset; /* of `start` */
-	uint64_t bias;        /* address = file's virtual address + bias; 0 where there is no image */
+	uint64_t bias; /* address = file's virtual address + bias; 0 where there is no image */
 	enum mapping_kind kind;
-	bool is_denied; /* it is of a file, but that may not be opened; `kind` is MAPPING_ANON then */
+	bool is_denied; /* it is of a file, but that may not be opened; `kind` is MAPPING_ANON then
+			 */
 	struct image *image;
 };
 
 struct process {
 	uint32_t pid;
-	uint64_t start_ticks; /* /proc/PID/stat field 22: with the pid the identity of the process */
-	char comm[16];        /* of its main thread, at last sight */
-	char *exe;            /* path, "" if unknown */
-	uint32_t parent;      /* pid */
-	bool main_exited;     /* its main thread has begun to end; others may go on */
-	bool exited;          /* gone; kept until its last samples are accounted for */
+	uint64_t
+		start_ticks; /* /proc/PID/stat field 22: with the pid the identity of the process */
+	char comm[16];       /* of its main thread, at last sight */
+	char *exe;           /* path, "" if unknown */
+	uint32_t parent;     /* pid */
+	bool main_exited;    /* its main thread has begun to end; others may go on */
+	bool exited;         /* gone; kept until its last samples are accounted for */
 	bool is_kernel_thread;
 	struct mapping *mappings; /* executable ones, sorted by `start`, not overlapping */
 	size_t n_mappings;
-	uint64_t generation; /* grows with every change of `mappings`, and with exec; never 0, never reused by pid */
+	uint64_t generation; /* grows with every change of `mappings`, and with exec; never 0, never
+				reused by pid */
 };
 
 struct process_table;
@@ -82,8 +87,8 @@ void process_table_free(struct process_table *t);
 /* The process as known, or NULL. */
 struct process *process_find(const struct process_table *t, uint32_t pid);
 
-/* The process, read from /proc where it is not known yet. NULL: there is none (-ESRCH), or it may not be
- * read (-EACCES), with the reason. */
+/* The process, read from /proc where it is not known yet. NULL: there is none (-ESRCH), or it may
+ * not be read (-EACCES), with the reason. */
 struct process *process_get(struct process_table *t, uint32_t pid, struct err *err);
 
 /* The mapping that holds `address`, or NULL. */
@@ -108,22 +113,43 @@ struct process_usage {
 };
 bool process_usage_read(uint32_t pid, struct process_usage *out); /* false: no such process */
 
-/* Children, their children and so on, as they are now; `*list` is the caller's to free. -ESRCH: no such
- * process. */
+/* Children, their children and so on, as they are now; `*list` is the caller's to free. -ESRCH: no
+ * such process. */
 int process_descendants(uint32_t pid, struct process_usage **list, size_t *n);
 
-/* Reads memory of a process: as many bytes as could be read from the start (short at an unreadable page),
- * or negative errno. */
+struct process_busy {
+	uint32_t pid;
+	char comm[16];
+	double share; /* of one CPU */
+};
+
+/* Those of the `n` processes that have used 2 % of a CPU or more in the `elapsed_s` since `before`
+ * was read, the busiest first; profd's own are left out. Returns how many were written, at most
+ * `cap`. */
+size_t process_busy_since(const struct process_usage *before, size_t n, double elapsed_s,
+	struct process_busy *out, size_t cap);
+
+/* Reads memory of a process: as many bytes as could be read from the start (short at an unreadable
+ * page), or negative errno. */
 ssize_t process_read(uint32_t pid, uint64_t address, void *data, size_t bytes);
 
 /* Opens a file as the target names it, in its own mount namespace (through /proc/PID/root); a
- * symbolic link cannot lead out of that root. Only regular files. The descriptor or negative errno. */
+ * symbolic link cannot lead out of that root. Only regular files. The descriptor or negative errno.
+ */
 int process_open_file(uint32_t pid, const char *path);
 
-/* ---- events ------------------------------------------------------------------------------------ */
+/* ---- events ------------------------------------------------------------------------------------
+ */
 
-/* What the kernel said about processes since the last call, applied to the table in order of time. */
-enum process_event_kind { PROCESS_FORKED, PROCESS_EXECED, PROCESS_MAPPED, PROCESS_EXITED, PROCESS_THREAD };
+/* What the kernel said about processes since the last call, applied to the table in order of time.
+ */
+enum process_event_kind {
+	PROCESS_FORKED,
+	PROCESS_EXECED,
+	PROCESS_MAPPED,
+	PROCESS_EXITED,
+	PROCESS_THREAD
+};
 
 struct process_event {
 	enum process_event_kind kind;
@@ -136,11 +162,12 @@ struct process_watch;
 /* Opens the kernel's event stream for all CPUs: needs CAP_PERFMON (or root). */
 struct process_watch *process_watch_open(struct process_table *t, struct err *err);
 void process_watch_close(struct process_watch *w);
-int process_watch_fd(const struct process_watch *w); /* readable when events wait (an epoll descriptor) */
+int process_watch_fd(
+	const struct process_watch *w); /* readable when events wait (an epoll descriptor) */
 
-/* Applies all waiting events up to `until_ns` to processes that the table knows (and their children), and reports
- * each of those through `each`. Returns how many; negative errno on failure. Events lost by the kernel
- * are counted, and make every known process be read from /proc again. */
+/* Applies all waiting events up to `until_ns` to processes that the table knows (and their
+ * children), and reports each of those through `each`. Returns how many; negative errno on failure.
+ * Events lost by the kernel are counted, and make every known process be read from /proc again. */
 int process_watch_drain(struct process_watch *w, uint64_t until_ns,
 	void (*each)(void *arg, const struct process_event *event), void *arg);
 uint64_t process_watch_lost(const struct process_watch *w);

@@ -1,34 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "process/table.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/map.h"
 
-#define LOG_ROOM "process"
-#include "base/log.h"
-
-enum { VDSO_MAX_BYTES = 1 << 20 };
-
-struct image_identity {
-	uint64_t device, inode, size, mtime_ns;
-};
-
 struct process_table {
 	struct map *processes; /* pid -> struct process * */
-	struct map *identities; /* struct image_identity -> image number */
-	struct image **images; /* [number - 1] */
-	uint32_t n_images, cap_images;
+	struct images *images;
 	uint64_t generation; /* last one given out */
 };
 
@@ -38,9 +23,9 @@ struct process_table *process_table_new(struct err *err)
 
 	if (t) {
 		t->processes = map_new(sizeof(uint32_t), sizeof(struct process *));
-		t->identities = map_new(sizeof(struct image_identity), sizeof(uint32_t));
+		t->images = images_new();
 	}
-	if (!t || !t->processes || !t->identities) {
+	if (!t || !t->processes || !t->images) {
 		process_table_free(t);
 		err_set(err, -ENOMEM, "out of memory for the process table");
 		return NULL;
@@ -66,10 +51,7 @@ void process_table_free(struct process_table *t)
 		while ((p = process_next(t, &at)))
 			process_free(p);
 	map_free(t->processes);
-	map_free(t->identities);
-	for (uint32_t i = 0; i < t->n_images; i++)
-		image_close(t->images[i]);
-	free(t->images);
+	images_free(t->images);
 	free(t);
 }
 
@@ -88,130 +70,13 @@ struct process *process_find(const struct process_table *t, uint32_t pid)
 	return p ? *p : NULL;
 }
 
-/* ---- images ------------------------------------------------------------------------------------ */
-
-/* The file behind a mapping: the kernel's own link to it, which also reaches files that were deleted or
- * replaced; without the right to use that, the path in the target's root if it still is that inode. */
-static int mapped_file_open(uint32_t pid, const struct maps_line *line)
-{
-	char link[96];
-	struct stat st;
-	int fd;
-
-	snprintf(link, sizeof(link), "/proc/%u/map_files/%" PRIx64 "-%" PRIx64, pid, line->start, line->end);
-	fd = open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0) {
-		fd = process_open_file(pid, line->path);
-		if (fd < 0)
-			return fd;
-		if (fstat(fd, &st) < 0 || (line->inode && st.st_ino != line->inode)) {
-			fd_close(&fd);
-			return -ESTALE;
-		}
-	}
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		fd_close(&fd);
-		return -ENODEV;
-	}
-	return fd;
-}
-
-/* The vDSO as a file of its own, copied out of the process. */
-static int vdso_file(uint32_t pid, const struct maps_line *line)
-{
-	size_t bytes = line->end - line->start;
-	char *copy;
-	ssize_t n;
-	int fd;
-
-	if (bytes > VDSO_MAX_BYTES)
-		return -E2BIG;
-	copy = malloc(bytes);
-	if (!copy)
-		return -ENOMEM;
-	n = process_read(pid, line->start, copy, bytes);
-	fd = n == (ssize_t)bytes ? memfd_create("profd-vdso", MFD_CLOEXEC) : -EFAULT;
-	if (fd >= 0 && fd_write_all(fd, copy, bytes) < 0)
-		fd_close(&fd);
-	free(copy);
-	return fd;
-}
-
-static struct image *image_add(struct process_table *t, struct image *image)
-{
-	if (t->n_images == t->cap_images) {
-		uint32_t cap = t->cap_images ? t->cap_images * 2 : 32;
-		struct image **images = realloc(t->images, cap * sizeof(struct image *));
-
-		if (!images) {
-			image_close(image);
-			return NULL;
-		}
-		t->images = images;
-		t->cap_images = cap;
-	}
-	t->images[t->n_images++] = image;
-	image->number = t->n_images;
-	return image;
-}
-
 struct image *process_image(const struct process_table *t, uint32_t number)
 {
-	return number - 1 < t->n_images ? t->images[number - 1] : NULL;
+	return images_at(t->images, number);
 }
 
-static struct image *image_by_identity(
-	struct process_table *t, const struct image_identity *id, int fd, const char *path)
-{
-	struct err err = {0};
-	uint32_t *number;
-	struct image *image;
-	bool fresh;
-
-	number = map_put(t->identities, id, &fresh);
-	if (!number || !fresh) {
-		fd_close(&fd);
-		return number ? process_image(t, *number) : NULL;
-	}
-	image = image_open(fd, path, &err);
-	if (image)
-		image = image_add(t, image);
-	else
-		log_debug("%s", err.text);
-	*number = image ? image->number : 0;
-	return image;
-}
-
-struct image *process_table_image(
-	struct process_table *t, uint32_t pid, const struct maps_line *line, int *rc)
-{
-	bool vdso = !strcmp(line->path, "[vdso]");
-	/* The same vDSO is in every process of the same size: one kernel, one ABI. */
-	struct image_identity id = {.size = line->end - line->start};
-	struct stat st;
-	uint32_t *number;
-	int fd;
-
-	if (vdso && (number = map_get(t->identities, &id)))
-		return process_image(t, *number);
-	fd = vdso ? vdso_file(pid, line) : mapped_file_open(pid, line);
-	*rc = fd < 0 ? fd : 0;
-	if (fd < 0) {
-		log_debug("cannot open %s of process %u: %s", line->path, pid, strerror(-fd));
-		return NULL;
-	}
-	if (!vdso) {
-		if (fstat(fd, &st) < 0) {
-			fd_close(&fd);
-			return NULL;
-		}
-		id = (struct image_identity){st.st_dev, st.st_ino, (uint64_t)st.st_size,
-			(uint64_t)st.st_mtim.tv_sec * 1000000000U + (uint64_t)st.st_mtim.tv_nsec};
-	}
-	return image_by_identity(t, &id, fd, line->path);
-}
-
-/* ---- processes --------------------------------------------------------------------------------- */
+/* ---- processes ---------------------------------------------------------------------------------
+ */
 
 static int stat_read(struct process *p)
 {
@@ -233,7 +98,8 @@ static int stat_read(struct process *p)
 	snprintf(p->comm, sizeof(p->comm), "%s", open_paren + 1);
 	/* proc_pid_stat(5): fields from the state (3) on; 4 ppid, 9 flags, 22 start time. */
 	if (sscanf(after + 2,
-		    "%*c %" SCNu32 " %*d %*d %*d %*d %lu %*u %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
+		    "%*c %" SCNu32
+		    " %*d %*d %*d %*d %lu %*u %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
 		    "%" SCNu64,
 		    &p->parent, &flags, &p->start_ticks) != 3)
 		rc = -ESRCH;
@@ -264,10 +130,11 @@ int process_reread(struct process_table *t, struct process *p)
 
 	if (rc < 0)
 		return rc;
-	rc = maps_read(t, p->pid, &mappings, &n, NULL);
+	rc = maps_read(t->images, p->pid, &mappings, &n, NULL);
 	if (rc < 0)
 		return rc;
-	if (!n && p->n_mappings) { /* a process that is just ending has no memory left, but samples had */
+	if (!n && p->n_mappings) { /* a process that is just ending has no memory left, but samples
+				      had */
 		free(mappings);
 		return -ESRCH;
 	}
@@ -322,7 +189,8 @@ struct process *process_get(struct process_table *t, uint32_t pid, struct err *e
 	if (!rc)
 		return p;
 	if (rc == -EACCES || rc == -EPERM)
-		err_set(err, rc, "process %u belongs to another user or is protected; run as root", pid);
+		err_set(err, rc, "process %u belongs to another user or is protected; run as root",
+			pid);
 	else
 		err_set(err, -ESRCH, "there is no process %u", pid);
 	process_remove(t, p);
@@ -366,7 +234,7 @@ int process_map(struct process_table *t, struct process *p, const struct maps_li
 
 	if (!fresh)
 		return -ENOMEM;
-	maps_mapping(t, p->pid, line, &added);
+	maps_mapping(t->images, p->pid, line, &added);
 	for (i = 0; i < p->n_mappings && p->mappings[i].end <= added.start; i++)
 		fresh[n++] = p->mappings[i];
 	fresh[n++] = added;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which parts of a fixed row of elements are taken. First fit: there are hundreds of pieces, not millions. */
+/* Which parts of a fixed row of elements are taken. First fit: there are hundreds of pieces, not
+ * millions. */
 #ifndef PROFD_UNWIND_AREA_H
 #define PROFD_UNWIND_AREA_H
 

@@ -10,9 +10,10 @@
 #include "unwind/reader.h"
 
 enum {
-	ROWS_MAX = 32 << 20, /* the rows are made of bytes in the file, so this only guards the counters */
+	ROWS_MAX = 16 << 20, /* libLLVM-14 has one million */
 	DWARF64_MARK = 0xffffffff,
 	AUGMENTATION_MAX = 8,
+	CIES_MAX = 1 << 16, /* linkers merge equal ones: libLLVM-14 has one, node 14 */
 };
 
 /* One pass over a section. */
@@ -20,7 +21,8 @@ struct pass {
 	struct cfi *cfi;
 	const struct section *section;
 	enum cfi_source source;
-	struct map *cies; /* offset in the section -> struct cfi_entry */
+	struct map *cies;  /* offset in the section -> struct cfi_entry */
+	size_t cies_bytes; /* of their instructions */
 };
 
 /* The head that CIEs and FDEs share. */
@@ -73,7 +75,8 @@ static bool is_executable(const struct image *image, uint64_t start, uint64_t en
 	for (size_t i = 0; i < image->n_segments; i++) {
 		const struct image_segment *s = &image->segments[i];
 
-		if (s->flags & PF_X && start >= s->vaddr && end > start && end - s->vaddr <= s->file_bytes)
+		if (s->flags & PF_X && start >= s->vaddr && end > start &&
+			end - s->vaddr <= s->file_bytes)
 			return true;
 	}
 	return false;
@@ -81,14 +84,16 @@ static bool is_executable(const struct image *image, uint64_t start, uint64_t en
 
 static int add_range(struct cfi *cfi, const struct cfi_range *range)
 {
-	int rc = grow((void **)&cfi->ranges, &cfi->cap_ranges, cfi->n_ranges, sizeof(*range), ROWS_MAX);
+	int rc = grow(
+		(void **)&cfi->ranges, &cfi->cap_ranges, cfi->n_ranges, sizeof(*range), ROWS_MAX);
 
 	if (rc == 0 && range->n)
 		cfi->ranges[cfi->n_ranges++] = *range;
 	return rc;
 }
 
-int cfi_add_range(struct cfi *cfi, uint64_t start, uint64_t end, uint16_t rule, enum cfi_source source)
+int cfi_add_range(
+	struct cfi *cfi, uint64_t start, uint64_t end, uint16_t rule, enum cfi_source source)
 {
 	struct cfi_range range = {
 		.start = start, .end = end, .first = (uint32_t)cfi->n_rows, .source = source};
@@ -109,7 +114,7 @@ void cfi_free(struct cfi *cfi)
 	cfi->n_rows = cfi->n_ranges = cfi->cap_rows = cfi->cap_ranges = 0;
 }
 
-/* ---- CIEs -------------------------------------------------------------------------------------- */
+/* ---- CIEs ------------------------------------------------------------------------------------ */
 
 static uint64_t vaddr_at(const struct pass *p, const uint8_t *at)
 {
@@ -119,7 +124,8 @@ static uint64_t vaddr_at(const struct pass *p, const uint8_t *at)
 /* Reads the entry at `offset`. False: there is none (the end). */
 static bool read_head(const struct pass *p, size_t offset, struct head *h, size_t *next)
 {
-	struct reader r = {.at = p->section->data + offset, .end = p->section->data + p->section->size};
+	struct reader r = {
+		.at = p->section->data + offset, .end = p->section->data + p->section->size};
 	uint64_t bytes = reader_u32(&r);
 
 	h->offset = offset;
@@ -134,7 +140,8 @@ static bool read_head(const struct pass *p, size_t offset, struct head *h, size_
 	h->id_offset = (size_t)(r.at - p->section->data);
 	if (!bytes) /* a terminator; where the size is known there may be more behind it */
 		return !p->section->open_ended;
-	h->id = h->is_64 && p->source == CFI_DEBUG_FRAME ? reader_u64(&h->body) : reader_u32(&h->body);
+	h->id = h->is_64 && p->source == CFI_DEBUG_FRAME ? reader_u64(&h->body)
+							 : reader_u32(&h->body);
 	return true;
 }
 
@@ -204,36 +211,57 @@ static void read_cie_fields(const struct pass *p, struct cfi_entry *cie, struct 
 		read_augmentation(p, cie, letters + 1, r);
 	else if (letters[0])
 		cie->bad = true;
-	if (r->bad || (version != 1 && version != 3 && version != 4) || cie->ra_register != PROFD_REG_RIP)
+	if (r->bad || (version != 1 && version != 3 && version != 4) ||
+		cie->ra_register != PROFD_REG_RIP)
+		cie->bad = true;
+}
+
+/* Instructions of a CIE. Together those of all CIEs are no longer than the section, unless CIEs lie
+ * one inside the other, by the thousand, to keep us busy. */
+static bool run_cie(struct pass *p, struct cfi_entry *cie, const struct reader *r)
+{
+	p->cies_bytes += reader_left(r);
+	if (p->cies_bytes > p->section->size)
+		return false;
+	return cfi_run(p->cfi, cie, r->at, r->end, vaddr_at(p, r->at), &cie->initial, NULL) == 0;
+}
+
+static void read_cie(struct pass *p, uint64_t offset, struct cfi_entry *cie)
+{
+	struct head h;
+	size_t next;
+
+	cie->bad = true;
+	if (offset >= p->section->size || !read_head(p, offset, &h, &next) ||
+		!reader_left(&h.body) || !is_cie(p, &h))
+		return;
+	cie->bad = false;
+	read_cie_fields(p, cie, &h.body);
+	if (!cie->bad && !run_cie(p, cie, &h.body))
 		cie->bad = true;
 }
 
 /* The CIE at `offset`, parsed once. NULL: out of memory. */
 static const struct cfi_entry *get_cie(struct pass *p, uint64_t offset)
 {
-	struct cfi_entry *cie;
-	struct head h;
-	bool fresh;
-	size_t next;
+	static const struct cfi_entry one_too_many = {.bad = true};
+	struct cfi_entry *cie = map_get(p->cies, &offset);
 
-	cie = map_put(p->cies, &offset, &fresh);
-	if (!cie || !fresh)
+	if (cie)
 		return cie;
-	cie->bad = true;
-	if (offset >= p->section->size || !read_head(p, offset, &h, &next) || !reader_left(&h.body) ||
-		!is_cie(p, &h))
-		return cie;
-	cie->bad = false;
-	read_cie_fields(p, cie, &h.body);
-	if (!cie->bad && cfi_run(p->cfi, cie, h.body.at, h.body.end, vaddr_at(p, h.body.at), &cie->initial, NULL))
-		cie->bad = true;
+	if (map_count(p->cies) >= CIES_MAX)
+		return &one_too_many;
+	cie = map_put(p->cies, &offset, NULL);
+	if (cie)
+		read_cie(p, offset, cie);
 	return cie;
 }
 
-/* ---- FDEs -------------------------------------------------------------------------------------- */
+/* ---- FDEs ------------------------------------------------------------------------------------ */
 
 /* Rows that precede a malformed instruction hold up to there, from where nothing is known. */
-static int run_fde(struct pass *p, const struct cfi_entry *cie, struct reader *r, struct cfi_range *range)
+static int run_fde(
+	struct pass *p, const struct cfi_entry *cie, struct reader *r, struct cfi_range *range)
 {
 	struct cfi_state state = cie->initial;
 	int rc = cfi_run(p->cfi, cie, r->at, r->end, vaddr_at(p, r->at), &state, range);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Call frame information (.eh_frame, .debug_frame) -> rows of rules. DWARF 5 section 6.4; the .eh_frame
- * variant in the Linux Standard Base 10.6.1. Only what a walker needs of it is kept: the CFA, and where the
- * return address and rbp are. */
+/* Call frame information (.eh_frame, .debug_frame) -> rows of rules. DWARF 5 section 6.4; the
+ * .eh_frame variant in the Linux Standard Base 10.6.1. Only what a walker needs of it is kept: the
+ * CFA, and where the return address and rbp are. */
 #ifndef PROFD_UNWIND_CFI_H
 #define PROFD_UNWIND_CFI_H
 
@@ -35,18 +35,19 @@ struct cfi {
 	size_t n_rows, cap_rows;
 	struct cfi_range *ranges;
 	size_t n_ranges, cap_ranges;
-	uint32_t bad_entries; /* malformed ones, left out as a whole or from the bad instruction on */
+	uint32_t bad_entries; /* malformed ones, left out from the bad instruction on */
 };
 
 /* Adds all entries of the section. Malformed ones are counted and skipped. 0 or -ENOMEM, -E2BIG. */
 int cfi_read(struct cfi *cfi, const struct section *section, enum cfi_source source);
 
 /* Adds a range with one rule throughout. */
-int cfi_add_range(struct cfi *cfi, uint64_t start, uint64_t end, uint16_t rule, enum cfi_source source);
+int cfi_add_range(
+	struct cfi *cfi, uint64_t start, uint64_t end, uint16_t rule, enum cfi_source source);
 
 void cfi_free(struct cfi *cfi); /* what is in it */
 
-/* ---- between cfi.c and cfi_program.c ----------------------------------------------------------- */
+/* ---- between cfi.c and cfi_program.c --------------------------------------------------------- */
 
 enum cfi_kind {
 	CFI_UNSET,
@@ -59,7 +60,7 @@ enum cfi_kind {
 	CFI_VALUE_EXPRESSION,
 };
 
-/* How one register is restored, or (UNSET, REGISTER + `base`, EXPRESSION) how the CFA is computed. */
+/* How one register is restored, or (UNSET, REGISTER, EXPRESSION) how the CFA is computed. */
 struct cfi_register {
 	enum cfi_kind kind;
 	uint64_t base; /* of the CFA: DWARF number of the register that `value` is added to */
@@ -86,9 +87,9 @@ struct cfi_entry { /* a CIE */
 /* The rule of a state. */
 uint16_t cfi_rule(struct rules *rules, const struct cfi_state *state, bool signal_frame);
 
-/* Runs the instructions of [code, end) from `state` on. With `range` each row that comes about is added; without
- * (a CIE) only `state` changes. `vaddr_of_code` is the virtual address of `code`.
- * 0, -EINVAL (malformed; rows before that hold), -ENOMEM, -E2BIG. */
+/* Runs the instructions of [code, end) from `state` on. With `range` each row that comes about is
+ * added; without (a CIE) only `state` changes. `vaddr_of_code` is the virtual address of `code`. 0,
+ * -EINVAL (malformed; rows before that hold), -ENOMEM, -E2BIG. */
 int cfi_run(struct cfi *cfi, const struct cfi_entry *cie, const uint8_t *code, const uint8_t *end,
 	uint64_t vaddr_of_code, struct cfi_state *state, struct cfi_range *range);
 

@@ -84,7 +84,8 @@ static void set_expression(struct machine *m, struct cfi_register *r, enum cfi_k
 
 	reader_skip(&m->r, bytes);
 	if (r && !m->r.bad)
-		*r = (struct cfi_register){.kind = kind, .expression = at, .expression_bytes = bytes};
+		*r = (struct cfi_register){
+			.kind = kind, .expression = at, .expression_bytes = bytes};
 }
 
 static void restore(struct machine *m, uint64_t number)

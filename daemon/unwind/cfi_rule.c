@@ -65,7 +65,8 @@ static bool read_addend(struct reader *r, uint8_t op, int64_t *addend)
 
 static bool parse_address(const struct cfi_register *from, struct address *a)
 {
-	struct reader r = {.at = from->expression, .end = from->expression + from->expression_bytes};
+	struct reader r = {
+		.at = from->expression, .end = from->expression + from->expression_bytes};
 	uint8_t op = reader_u8(&r);
 	int64_t addend;
 
@@ -97,8 +98,9 @@ static bool parse_plt(const struct cfi_register *cfa, struct profd_rule *rule)
 	static const uint8_t tail[] = {0x2a, 0x33, 0x24, 0x22};
 	const uint8_t *e = cfa->expression;
 
-	if (cfa->expression_bytes != sizeof(head) + 1 + sizeof(tail) || memcmp(e, head, sizeof(head)) ||
-		memcmp(e + sizeof(head) + 1, tail, sizeof(tail)) || e[6] < OP_LIT0 || e[6] > OP_LIT0 + 15)
+	if (cfa->expression_bytes != sizeof(head) + 1 + sizeof(tail) ||
+		memcmp(e, head, sizeof(head)) || memcmp(e + sizeof(head) + 1, tail, sizeof(tail)) ||
+		e[6] < OP_LIT0 || e[6] > OP_LIT0 + 15)
 		return false;
 	rule->cfa = PROFD_CFA_PLT;
 	rule->cfa_reg = PROFD_REG_RSP;
@@ -133,8 +135,8 @@ static bool set_cfa(struct profd_rule *rule, const struct cfi_register *cfa)
 	return set_address(rule, &a);
 }
 
-/* The kernel's signal frame as the trampolines of C libraries describe it: the CFA is the interrupted rsp, which
- * is kept in a sigcontext on the stack. */
+/* The kernel's signal frame as the trampolines of C libraries describe it: the CFA is the
+ * interrupted rsp, which is kept in a sigcontext on the stack. */
 static bool set_signal(struct profd_rule *rule, const struct cfi_state *s)
 {
 	struct address a;
@@ -147,10 +149,10 @@ static bool set_signal(struct profd_rule *rule, const struct cfi_state *s)
 	return true;
 }
 
-/* Where an expression tells the place of a saved register: relative to rbp, or to the register that the CFA
- * is counted from. False: neither. */
-static bool place_of(
-	const struct profd_rule *rule, const struct cfi_register *saved, uint8_t *restore, int64_t *off)
+/* Where an expression tells the place of a saved register: relative to rbp, or to the register that
+ * the CFA is counted from. False: neither. */
+static bool place_of(const struct profd_rule *rule, const struct cfi_register *saved,
+	uint8_t *restore, int64_t *off)
 {
 	struct address a;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Walks that the kernel left to user space: the kernel's walker, compiled for here, over the copy of the stack
- * that the sample carries. */
+/* Walks that the kernel left to user space: the kernel's walker, compiled for here, over the copy
+ * of the stack that the sample carries. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,8 @@
 #include "unwind/state.h"
 
 enum {
-	FAR_FIRST = 1U << 31, /* tables in user memory are numbered from here: above any cell of the kernel's */
+	FAR_FIRST = 1U << 31, /* tables in user memory are numbered from here: above any cell of the
+				 kernel's */
 };
 
 struct walk {
@@ -49,7 +50,8 @@ static const uint64_t *far_pair(void *arg, uint32_t pair)
 
 	for (size_t i = 0; i < w->n_far; i++)
 		if (cell >= w->far[i].at && cell - w->far[i].at < w->far[i].n)
-			return (const uint64_t *)(const void *)(w->far[i].table->cells + (cell - w->far[i].at));
+			return (const uint64_t *)(const void *)(w->far[i].table->cells +
+								(cell - w->far[i].at));
 	return NULL;
 }
 
@@ -94,7 +96,8 @@ static int locate(struct walk *w, struct known *k)
 
 static void set_host(struct walk *w, const struct unwind *u, const struct known *k)
 {
-	w->slice = (struct profd_process){.n_mappings = (uint32_t)k->n, .generation = k->memo_generation};
+	w->slice = (struct profd_process){
+		.n_mappings = (uint32_t)k->n, .generation = k->memo_generation};
 	w->host = (struct profd_host){
 		.read_user = read_user,
 		.arg = w,
@@ -135,7 +138,8 @@ static void take(const struct profd_scratch *scratch, struct sample *s, uint64_t
 	s->n_user = n;
 }
 
-/* What is known of the process; of one that is gone what was known last, since its mappings went with it. */
+/* What is known of the process; of one that is gone what was known last, since its mappings went
+ * with it. */
 static struct known *find_known(struct unwind *u, const struct process *p)
 {
 	struct known **k = map_get(u->known, &p->pid);
@@ -148,7 +152,8 @@ static struct known *find_known(struct unwind *u, const struct process *p)
 	return k ? *k : NULL;
 }
 
-int unwind_finish(struct unwind *u, const struct process *p, struct sample *s, uint64_t *pcs, size_t cap)
+int unwind_finish(
+	struct unwind *u, const struct process *p, struct sample *s, uint64_t *pcs, size_t cap)
 {
 	struct walk w = {.process = p, .sample = s};
 	struct known *k;

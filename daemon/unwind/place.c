@@ -33,7 +33,8 @@ static void table_drop(struct unwind *u, struct table *t)
 	free(t);
 }
 
-/* A table that nobody uses stays in the kernel's area until its place is needed: programs come back. */
+/* A table that nobody uses stays in the kernel's area until its place is needed: programs come
+ * back. */
 void table_put(struct unwind *u, struct table *t)
 {
 	if (--t->refs)
@@ -90,7 +91,7 @@ bool place_table(struct unwind *u, struct table *t)
 	return true;
 }
 
-/* ---- slices ------------------------------------------------------------------------------------ */
+/* ---- slices ---------------------------------------------------------------------------------- */
 
 static void slice_free(struct unwind *u, struct slice *s)
 {
@@ -127,7 +128,8 @@ void place_reclaim(struct unwind *u, bool now)
 }
 
 /* The mappings that the kernel can walk, copied to `to` (room for k->n); their number. */
-static uint32_t slice_fill(struct unwind *u, struct known *k, struct slice *s, struct profd_mapping *to)
+static uint32_t slice_fill(
+	struct unwind *u, struct known *k, struct slice *s, struct profd_mapping *to)
 {
 	uint32_t n = 0;
 
@@ -176,7 +178,8 @@ static struct slice *slice_new(struct unwind *u, struct known *k)
 
 static int announce(struct unwind *u, const struct known *k, const struct slice *s, struct err *err)
 {
-	struct profd_process p = {.mappings = s->at, .n_mappings = s->n, .generation = next_memo_generation(u)};
+	struct profd_process p = {
+		.mappings = s->at, .n_mappings = s->n, .generation = next_memo_generation(u)};
 
 	if (u->kernel->processes_fd < 0)
 		return 0;
@@ -185,7 +188,8 @@ static int announce(struct unwind *u, const struct known *k, const struct slice 
 		return 0;
 	return err_set(err, -errno,
 		"cannot tell the kernel about process %u: %s; its native stacks come slowly or not at all",
-		k->pid, errno == E2BIG ? "too many processes are profiled at once" : strerror(errno));
+		k->pid,
+		errno == E2BIG ? "too many processes are profiled at once" : strerror(errno));
 }
 
 int place_process(struct unwind *u, struct known *k, struct err *err)
@@ -194,7 +198,8 @@ int place_process(struct unwind *u, struct known *k, struct err *err)
 	int rc;
 
 	if (!s)
-		return err_set(err, -ENOMEM, "out of memory for the mappings of process %u", k->pid);
+		return err_set(
+			err, -ENOMEM, "out of memory for the mappings of process %u", k->pid);
 	k->room = u->room;
 	rc = announce(u, k, s, err);
 	if (rc < 0) {
@@ -207,9 +212,11 @@ int place_process(struct unwind *u, struct known *k, struct err *err)
 		return 0;
 	u->stats.no_room++;
 	if (!u->no_room_said)
-		log_warn("no room for all unwind tables in the kernel: some stacks are walked in user space");
+		log_warn(
+			"no room for all unwind tables in the kernel: some stacks are walked in user space");
 	u->no_room_said = true;
-	return err_set(err, -ENOSPC, "no room in the kernel for all unwind tables of process %u", k->pid);
+	return err_set(
+		err, -ENOSPC, "no room in the kernel for all unwind tables of process %u", k->pid);
 }
 
 void place_forget(struct unwind *u, struct known *k)

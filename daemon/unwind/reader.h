@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Bounded reading of the encodings that call frame information consists of. A read beyond the end yields 0
- * and sets `bad`, which stays set: check it once after several reads. */
+/* Bounded reading of the encodings that call frame information consists of. A read beyond the end
+ * yields 0 and sets `bad`, which stays set: check it once after several reads. */
 #ifndef PROFD_UNWIND_READER_H
 #define PROFD_UNWIND_READER_H
 
@@ -95,8 +95,8 @@ static inline uint64_t reader_u64(struct reader *r)
 uint64_t reader_uleb(struct reader *r);
 int64_t reader_sleb(struct reader *r);
 
-/* A pointer by its encoding; `vaddr` is the address of the first byte read. Relative to something else than
- * that address, or indirect: `bad`. */
+/* A pointer by its encoding; `vaddr` is the address of the first byte read. Relative to something
+ * else than that address, or indirect: `bad`. */
 uint64_t reader_pointer(struct reader *r, uint8_t encoding, uint64_t vaddr);
 
 #endif

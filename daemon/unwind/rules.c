@@ -18,6 +18,7 @@ struct rules {
 	uint32_t mirror_cap;
 	struct profd_rule last; /* neighbours are often equal */
 	uint16_t last_number;
+	uint32_t allowed; /* new ones may have numbers below this */
 	bool full_said;
 };
 
@@ -47,6 +48,7 @@ struct rules *rules_new(void)
 		*number = i;
 	}
 	r->n = RULE_FIRST;
+	r->allowed = PROFD_MAX_RULES;
 	return r;
 }
 
@@ -78,9 +80,13 @@ static uint16_t add_new(struct rules *r, const struct profd_rule *rule)
 	uint32_t max = r->mirror ? r->mirror_cap : PROFD_MAX_RULES;
 	uint16_t *number;
 
-	if (r->n >= max || r->n >= PROFD_MAX_RULES || !grow(r)) {
+	if (r->n >= r->allowed)
+		return RULE_UNSUPPORTED;
+	if (r->n >= max || !grow(r)) {
 		if (!r->full_said)
-			log_warn("no room for more than %u unwind rules: some frames will end a stack", r->n);
+			log_warn(
+				"no room for more than %u unwind rules: some frames will end a stack",
+				r->n);
 		r->full_said = true;
 		return RULE_UNSUPPORTED;
 	}
@@ -92,6 +98,12 @@ static uint16_t add_new(struct rules *r, const struct profd_rule *rule)
 	if (r->mirror)
 		r->mirror[r->n] = *rule;
 	return (uint16_t)r->n++;
+}
+
+void rules_allow(struct rules *r, uint32_t n)
+{
+	r->allowed = r->n + n < PROFD_MAX_RULES ? r->n + n : PROFD_MAX_RULES;
+	r->last_number = 0; /* it may have been refused */
 }
 
 uint16_t rules_add(struct rules *r, const struct profd_rule *rule)

@@ -15,6 +15,10 @@ struct rules;
 struct rules *rules_new(void); /* NULL: out of memory */
 void rules_free(struct rules *r);
 
+/* At most so many new ones from now on: before each file, since a hostile one could use all numbers
+ * up. The richest of ordinary files have a thousand (libLLVM-14, node). */
+void rules_allow(struct rules *r, uint32_t n);
+
 /* The number of the rule, added where it is new. RULE_UNSUPPORTED where there is no room for it. */
 uint16_t rules_add(struct rules *r, const struct profd_rule *rule);
 

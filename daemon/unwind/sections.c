@@ -10,7 +10,7 @@
 #include "unwind/reader.h"
 
 enum {
-	SECTION_MAX_BYTES = 128 << 20, /* .eh_frame of libLLVM-14, a file of 105 MiB, has 6 MiB */
+	SECTION_MAX_BYTES = 64 << 20, /* .eh_frame of libLLVM-14, a file of 105 MiB, has 6 MiB */
 	NAMES_MAX_BYTES = 16 << 20,
 	HEADERS_MAX = 1 << 18,
 	PROGRAM_HEADERS_MAX = 256,
@@ -18,7 +18,8 @@ enum {
 };
 
 /* All of [offset, offset + bytes) into fresh memory with a NUL behind it. */
-static int read_piece(const struct sections *s, uint64_t offset, uint64_t bytes, uint64_t max, void **out)
+static int read_piece(
+	const struct sections *s, uint64_t offset, uint64_t bytes, uint64_t max, void **out)
 {
 	uint8_t *data;
 	size_t done = 0;
@@ -69,7 +70,8 @@ static int read_headers(struct sections *s, const Elf64_Ehdr *eh)
 		return rc;
 	s->headers = data;
 	s->n_headers = count;
-	rc = read_piece(s, s->headers[names].sh_offset, s->headers[names].sh_size, NAMES_MAX_BYTES, &data);
+	rc = read_piece(
+		s, s->headers[names].sh_offset, s->headers[names].sh_size, NAMES_MAX_BYTES, &data);
 	if (rc < 0)
 		return rc;
 	s->names = data;
@@ -134,7 +136,8 @@ static int decompress(struct section *section)
 	data = malloc(bytes + 1);
 	if (!data)
 		return -ENOMEM;
-	if (uncompress(data, &bytes, section->data + sizeof(ch), section->size - sizeof(ch)) != Z_OK) {
+	if (uncompress(data, &bytes, section->data + sizeof(ch), section->size - sizeof(ch)) !=
+		Z_OK) {
 		free(data);
 		return -EINVAL;
 	}
@@ -197,8 +200,8 @@ static int eh_frame_vaddr(const struct sections *s, const Elf64_Phdr *hdr, uint6
 	return r.bad ? -EINVAL : rc;
 }
 
-/* .eh_frame without section headers: from where the header says to the end of its segment; a zero length
- * ends it before that. */
+/* .eh_frame without section headers: from where the header says to the end of its segment; a zero
+ * length ends it before that. */
 static int read_by_segment(const struct sections *s, const Elf64_Phdr *hdr, struct section *section)
 {
 	uint64_t vaddr;
@@ -213,7 +216,8 @@ static int read_by_segment(const struct sections *s, const Elf64_Phdr *hdr, stru
 
 		if (vaddr < g->vaddr || skip >= g->file_bytes)
 			continue;
-		rc = read_piece(s, g->offset + skip, g->file_bytes - skip, SECTION_MAX_BYTES, &data);
+		rc = read_piece(
+			s, g->offset + skip, g->file_bytes - skip, SECTION_MAX_BYTES, &data);
 		if (rc < 0)
 			return rc;
 		section->vaddr = vaddr;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The sections of an ELF file that hold unwind information, read into memory. Files are hostile: every
- * number is checked against the size of the file, and nothing is mapped (a file that shrinks would kill us). */
+/* The sections of an ELF file that hold unwind information, read into memory. Files are hostile:
+ * every number is checked against the size of the file, and nothing is mapped (a file that shrinks
+ * would kill us). */
 #ifndef PROFD_UNWIND_SECTIONS_H
 #define PROFD_UNWIND_SECTIONS_H
 
@@ -24,15 +25,16 @@ struct section {
 	uint64_t vaddr;
 	uint8_t *data; /* owned */
 	size_t size;
-	bool open_ended; /* its own end is not known: what a terminator ends may be followed by anything */
+	bool open_ended; /* its own end is not known: what a terminator ends may be followed by
+			    anything */
 };
 
 /* 0 also where the section headers are missing or broken: then there are none. -ENOMEM. */
 int sections_open(struct sections *s, const struct image *image);
 void sections_close(struct sections *s);
 
-/* Contents of the named section, decompressed. 0, -ENOENT, -ENOMEM, or -EINVAL where it is broken or too
- * large. */
+/* Contents of the named section, decompressed. 0, -ENOENT, -ENOMEM, or -EINVAL where it is broken
+ * or too large. */
 int sections_read(const struct sections *s, const char *name, struct section *section);
 
 /* .eh_frame, found by name or else through the program headers (PT_GNU_EH_FRAME). Likewise. */

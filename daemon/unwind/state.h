@@ -8,7 +8,7 @@
 #include "unwind/table.h"
 #include "unwind/unwind.h"
 
-/* A piece of the kernel's mappings[] that processes[pid] names or named. It holds on to its tables. */
+/* A piece of the kernel's mappings[] that processes[pid] names or named. It holds its tables. */
 struct slice {
 	uint32_t at, n;
 	struct table **tables;
@@ -23,22 +23,22 @@ struct known {
 	uint64_t generation;
 	uint32_t memo_generation;       /* of its mappings, for the walker in user space */
 	struct profd_mapping *mappings; /* sorted; `pages` is filled in when it is used */
-	struct table **tables;          /* [n]: of each mapping, or NULL; each counted in its refs */
+	struct table **tables; /* [n]: of each mapping, or NULL; each counted in its refs */
 	size_t n;
-	struct slice *slice;    /* what the kernel walks; NULL: nothing */
-	bool incomplete;        /* something had no room in the kernel's tables */
-	uint64_t room;          /* unwind.room at that time */
+	struct slice *slice; /* what the kernel walks; NULL: nothing */
+	bool incomplete;     /* something had no room in the kernel's tables */
+	uint64_t room;       /* unwind.room at that time */
 };
 
 struct unwind {
 	struct rules *rules;
-	struct map *tables; /* const struct image * -> struct table * */
-	struct map *known;  /* pid -> struct known * */
+	struct map *tables;                  /* const struct image * -> struct table * */
+	struct map *known;                   /* pid -> struct known * */
 	const struct collect_tables *kernel; /* NULL before unwind_bind */
 	struct area cells, slices;           /* of the kernel's tables */
 	struct slice *retired;
-	uint64_t epoch; /* calls of unwind_reclaim */
-	uint64_t room;  /* grows when room is given back */
+	uint64_t epoch;           /* calls of unwind_reclaim */
+	uint64_t room;            /* grows when room is given back */
 	uint32_t memo_generation; /* last one given out */
 	bool no_room_said;
 	struct profd_scratch *scratch; /* for unwind_finish; NULL before the first */
@@ -53,8 +53,8 @@ void table_put(struct unwind *u, struct table *t); /* one reference less */
 /* Puts the table into the kernel's area if it is not there. False: no room. */
 bool place_table(struct unwind *u, struct table *t);
 
-/* Gives the kernel a new slice of what is placed of the process. 0, -ENOMEM, -ENOSPC (incomplete), or the error
- * of the kernel. */
+/* Gives the kernel a new slice of what is placed of the process. 0, -ENOMEM, -ENOSPC (incomplete),
+ * or the error of the kernel. */
 int place_process(struct unwind *u, struct known *k, struct err *err);
 
 /* Takes it away from the kernel. */

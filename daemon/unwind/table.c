@@ -11,7 +11,8 @@
 enum {
 	PAGE_BYTES = 1 << PROFD_PAGE_SHIFT,
 	PAGES_MAX = 1 << 16, /* 4 GiB of addresses in one file */
-	CELLS_MAX = 64 << 20,
+	CELLS_MAX = 32 << 20,
+	RULES_OF_A_FILE_MAX = 4096,
 };
 
 /* Rows on their way into pages. */
@@ -73,7 +74,7 @@ static void write_row(struct writer *w, uint64_t vaddr, uint16_t rule)
 		write_cell(w, low, rule);
 }
 
-/* ---- order ------------------------------------------------------------------------------------- */
+/* ---- order ----------------------------------------------------------------------------------- */
 
 static int by_start(const void *left, const void *right)
 {
@@ -96,8 +97,8 @@ static void sort_ranges(struct cfi *cfi)
 	}
 }
 
-/* Ends ranges where one of a better source begins. Only the start of that one matters: what it covers is
- * already taken when a range that begins inside it comes up. */
+/* Ends ranges where one of a better source begins. Only the start of that one matters: what it
+ * covers is already taken when a range that begins inside it comes up. */
 static void clip_ranges(struct cfi *cfi)
 {
 	uint64_t next[CFI_SOURCES];
@@ -115,7 +116,8 @@ static void clip_ranges(struct cfi *cfi)
 }
 
 /* The rows of a range that lie at `from` or behind it. */
-static void write_range(struct writer *w, const struct cfi *cfi, const struct cfi_range *r, uint64_t from)
+static void write_range(
+	struct writer *w, const struct cfi *cfi, const struct cfi_range *r, uint64_t from)
 {
 	for (uint32_t i = 0; i < r->n; i++) {
 		const struct cfi_row *row = &cfi->rows[r->first + i];
@@ -195,17 +197,17 @@ static int build(struct table *t, struct cfi *cfi)
 	return w.rc;
 }
 
-/* ---- sources ----------------------------------------------------------------------------------- */
+/* ---- sources --------------------------------------------------------------------------------- */
 
-/* Jump tables of linkers that describe them in no entry (lld, mold): a stub has the return address on top of
- * the stack, and in .plt, once it pushed the number of its function, one word below. */
+/* Jump tables of linkers that describe them in no entry (lld, mold): a stub has the return address
+ * on top of the stack, and in .plt, once it pushed the number of its function, one word below. */
 static int add_plt(struct cfi *cfi, const struct sections *s)
 {
 	static const struct {
 		const char *name;
 		uint8_t cfa;
-	} plts[] = {{".plt", PROFD_CFA_PLT}, {".plt.sec", PROFD_CFA_REG}, {".plt.got", PROFD_CFA_REG},
-		{".iplt", PROFD_CFA_REG}};
+	} plts[] = {{".plt", PROFD_CFA_PLT}, {".plt.sec", PROFD_CFA_REG},
+		{".plt.got", PROFD_CFA_REG}, {".iplt", PROFD_CFA_REG}};
 	enum { PUSHED_AT = 11 }; /* jmp *slot(%rip): 6 bytes, push $n: 5 bytes */
 	uint64_t start, end;
 	int rc = 0;
@@ -241,7 +243,8 @@ static int read_sources(struct cfi *cfi, const struct image *image)
 	int rc = sections_open(&sections, image);
 
 	if (rc == 0)
-		rc = add_section(cfi, sections_read_eh_frame(&sections, &section), &section, CFI_EH_FRAME);
+		rc = add_section(
+			cfi, sections_read_eh_frame(&sections, &section), &section, CFI_EH_FRAME);
 	if (rc == 0)
 		rc = add_section(cfi, sections_read(&sections, ".debug_frame", &section), &section,
 			CFI_DEBUG_FRAME);
@@ -260,6 +263,7 @@ int table_compile(struct table *t, const struct image *image, struct rules *rule
 	t->image = image;
 	if (image->fd < 0 || !image->is_elf)
 		return -ENOENT;
+	rules_allow(rules, RULES_OF_A_FILE_MAX);
 	rc = read_sources(&cfi, image);
 	if (rc == 0)
 		rc = build(t, &cfi);

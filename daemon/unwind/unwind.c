@@ -36,7 +36,7 @@ struct unwind *unwind_new(struct err *err)
 	return u;
 }
 
-/* ---- tables ------------------------------------------------------------------------------------ */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
 static void compile(struct unwind *u, struct table *t, const struct image *image)
 {
@@ -51,14 +51,15 @@ static void compile(struct unwind *u, struct table *t, const struct image *image
 	if (rc < 0) {
 		t->n_cells = 0;
 		u->stats.table_failures++;
-		log_debug("%s: no unwind table (%s), frame pointers are tried", image->path, strerror(-rc));
+		log_debug("%s: no unwind table (%s), frame pointers are tried", image->path,
+			strerror(-rc));
 	} else {
-		log_debug("%s: %u rows, %u unsupported, %u bad entries, %" PRIu64 " us", image->path,
-			t->n_rows, t->n_unsupported, t->n_bad_entries, took / 1000);
+		log_debug("%s: %u rows, %u unsupported, %u bad entries, %" PRIu64 " us",
+			image->path, t->n_rows, t->n_unsupported, t->n_bad_entries, took / 1000);
 	}
 }
 
-/* The table of an image, compiled if need be. It may have none (n_cells is 0). NULL: out of memory. */
+/* The table of an image, compiled if need be. n_cells is 0: it has none. NULL: out of memory. */
 static struct table *table_get(struct unwind *u, const struct image *image)
 {
 	struct table **at = map_put(u->tables, &image, NULL);
@@ -73,7 +74,7 @@ static struct table *table_get(struct unwind *u, const struct image *image)
 	return at ? *at : NULL;
 }
 
-/* ---- processes --------------------------------------------------------------------------------- */
+/* ---- processes ------------------------------------------------------------------------------- */
 
 static void known_clear(struct unwind *u, struct known *k)
 {
@@ -134,7 +135,8 @@ static int known_update(struct unwind *u, struct known *k, const struct process 
 	rc = known_fill(u, &fresh, p);
 	if (rc < 0) {
 		known_clear(u, &fresh);
-		return err_set(err, rc, "out of memory for the unwind tables of process %u", p->pid);
+		return err_set(
+			err, rc, "out of memory for the unwind tables of process %u", p->pid);
 	}
 	fresh.generation = p->generation;
 	fresh.memo_generation = next_memo_generation(u);
@@ -202,13 +204,14 @@ void unwind_reclaim(struct unwind *u)
 	place_reclaim(u, false);
 }
 
-/* ---- the kernel side --------------------------------------------------------------------------- */
+/* ---- the kernel side ------------------------------------------------------------------------- */
 
 static uint32_t with_spare(uint64_t need, uint64_t spare)
 {
 	uint64_t all = need + (need > spare ? need : spare);
 
-	return all < UINT32_MAX / 2 ? (uint32_t)all : UINT32_MAX / 2; /* above: tables in user memory */
+	return all < UINT32_MAX / 2 ? (uint32_t)all
+				    : UINT32_MAX / 2; /* above: tables in user memory */
 }
 
 uint32_t unwind_cells_needed(const struct unwind *u)
@@ -232,7 +235,8 @@ uint32_t unwind_mappings_needed(const struct unwind *u)
 
 	while (map_next(u->known, &at, &key, &value))
 		sum += (*(struct known **)value)->n;
-	return with_spare(sum * 2, SPARE_MAPPINGS); /* twice: an old slice outlives its successor's birth */
+	return with_spare(
+		sum * 2, SPARE_MAPPINGS); /* twice: an old slice outlives its successor's birth */
 }
 
 static int bind_areas(struct unwind *u, const struct collect_tables *t, struct err *err)
@@ -244,9 +248,11 @@ static int bind_areas(struct unwind *u, const struct collect_tables *t, struct e
 		return err_set(err, -EALREADY, "the kernel's tables are bound already");
 	rules_all(u->rules, &n_rules);
 	if (rules_mirror(u->rules, t->rules, t->n_rules) < 0)
-		return err_set(err, -ENOSPC, "the kernel's table of rules has room for %u, needed are %u",
-			t->n_rules, n_rules);
-	if (area_init(&u->cells, cells < max ? cells : max) < 0 || area_init(&u->slices, t->n_mappings) < 0)
+		return err_set(err, -ENOSPC,
+			"the kernel's table of rules has room for %u, needed are %u", t->n_rules,
+			n_rules);
+	if (area_init(&u->cells, cells < max ? cells : max) < 0 ||
+		area_init(&u->slices, t->n_mappings) < 0)
 		return err_set(err, -ENOMEM, "out of memory for unwind tables");
 	u->kernel = t;
 	return 0;

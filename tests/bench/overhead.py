@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Measures what profd costs, on this machine and now; nothing is asserted. `make bench-overhead`, as root, two minutes.
+"""Measures what profd costs, on this machine and now; nothing is asserted. `make bench-overhead`,
+as root, two minutes.
 
-    kernel ns/sample   run_time_ns / run_cnt of the sampling program, by the kernel's own BPF statistics
-    user us/sample     CPU time of profd in user space per sample, the constant cost of start and end taken out by the
-                       difference between a long and a short recording
-    CPU                of profd while it samples, user space, in percent of one core
-    first sample       from the start of the command until the first sample, at 999 Hz
-    RSS                the largest resident memory of profd
-    slowdown           of a CPU-bound Python target: units of work in spans with and without profd, which take turns; the
-                       median of the ratios of neighbours, and the middle half of them
+kernel ns/sample   run_time_ns / run_cnt of the sampling program, by the kernel's BPF statistics
+user us/sample     CPU time of profd in user space per sample; the constant cost of start and end is
+                   taken out by the difference between a long and a short recording
+CPU                of profd while it samples, user space, in percent of one core
+RSS                the resident memory of profd
+first sample       from the start of the command until the first sample, at 999 Hz
+slowdown           of a CPU-bound Python target: units of work in spans with and without profd,
+                   which take turns; the median of the ratios of neighbours, and their middle half
 """
+
 import json
 import os
 import pathlib
@@ -55,15 +57,42 @@ for line in sys.stdin:
 def program_statistics():
     """(run_time_ns, run_cnt) of the sampling programs that the kernel holds, by program ID."""
     tool = "bpftool" if not os.path.exists("/usr/sbin/bpftool") else "/usr/sbin/bpftool"
-    shown = json.loads(subprocess.run([tool, "-j", "prog", "show"], capture_output=True, text=True, check=True).stdout)
-    return {p["id"]: (p.get("run_time_ns", 0), p.get("run_cnt", 0)) for p in shown if p.get("name") == "profd_sample"}
+    shown = json.loads(
+        subprocess.run(
+            [tool, "-j", "prog", "show"], capture_output=True, text=True, check=True
+        ).stdout
+    )
+    return {
+        p["id"]: (p.get("run_time_ns", 0), p.get("run_cnt", 0))
+        for p in shown
+        if p.get("name") == "profd_sample"
+    }
 
 
 def start(pid, rate, seconds, folder):
-    argv = [harness.PROFD, "record", "-p", pid, "-d", seconds, "-r", rate, "-f", "collapsed", "-o",
-            os.path.join(folder, "out"), "--json", "-q"]
-    return subprocess.Popen(list(map(str, argv)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            text=True)
+    argv = [
+        harness.PROFD,
+        "record",
+        "-p",
+        pid,
+        "-d",
+        seconds,
+        "-r",
+        rate,
+        "-f",
+        "collapsed",
+        "-o",
+        os.path.join(folder, "out"),
+        "--json",
+        "-q",
+    ]
+    return subprocess.Popen(
+        list(map(str, argv)),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def finish(recorder):
@@ -86,22 +115,45 @@ def kernel_cost(pid, rate, folder):
 
 
 def user_cost(pid, rate, folder):
-    """CPU seconds per sample and share of a core, from the difference of two recordings; RSS of the longer one."""
+    """CPU seconds per sample and share of a core, from the difference of two recordings; RSS of
+    the longer one."""
     short, long = (finish(start(pid, rate, s, folder)) for s in (SHORT_S, LONG_S))
     samples = long["samples"] - short["samples"]
     cpu_s = long["profiler"]["cpu_s"] - short["profiler"]["cpu_s"]
-    return cpu_s / max(samples, 1), cpu_s / (long["duration_s"] - short["duration_s"]), long["profiler"]["rss_bytes"]
+    return (
+        cpu_s / max(samples, 1),
+        cpu_s / (long["duration_s"] - short["duration_s"]),
+        long["profiler"]["rss_bytes"],
+    )
 
 
 def first_sample_s(pid, folder):
-    """From the start of the command until the first sample: when --verbose said that sampling began, and how much later
-    it says the first sample was. The median of five."""
+    """From the start of the command until the first sample: when --verbose said that sampling
+    began, and how much later it says the first sample was. The median of five."""
     times = []
     for _ in range(5):
         begin, began, later = time.monotonic(), None, None
-        argv = ["record", "-p", pid, "-d", "0.5", "-r", "999", "-f", "collapsed", "-o", os.path.join(folder, "out"), "-v"]
-        recorder = subprocess.Popen([harness.PROFD, *map(str, argv)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                    stderr=subprocess.PIPE, text=True)
+        argv = [
+            "record",
+            "-p",
+            pid,
+            "-d",
+            "0.5",
+            "-r",
+            "999",
+            "-f",
+            "collapsed",
+            "-o",
+            os.path.join(folder, "out"),
+            "-v",
+        ]
+        recorder = subprocess.Popen(
+            [harness.PROFD, *map(str, argv)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         for line in recorder.stderr:
             if re.search(r"\bsampling .* at \d+ Hz", line):
                 began = time.monotonic() - begin
@@ -124,7 +176,9 @@ def span(worker):
 
 
 def slowdown(rate, folder):
-    worker = subprocess.Popen([sys.executable, "-c", WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    worker = subprocess.Popen(
+        [sys.executable, "-c", WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     worker.stdout.readline()
     ratios = []
     try:
@@ -155,7 +209,11 @@ def report(name, pid, rate, folder):
     finally:
         STATISTICS.write_text(before)
     per_sample_s, share, rss = user_cost(pid, rate, folder)
-    print(f"{name:20} {rate:5} {kernel_ns:17.0f} {per_sample_s * 1e6:15.2f} {share:7.3%} {rss / 2**20:5.1f} MiB", flush=True)
+    print(
+        f"{name:20} {rate:5} {kernel_ns:17.0f} {per_sample_s * 1e6:15.2f} {share:7.3%} "
+        f"{rss / 2**20:5.1f} MiB",
+        flush=True,
+    )
 
 
 def main():
@@ -163,21 +221,33 @@ def main():
     if reason:
         print(f"overhead: cannot measure: {reason}", file=sys.stderr)
         return 1
-    print(f"{harness.machine()}; profd {subprocess.run([harness.PROFD, '--version'], capture_output=True, text=True).stdout.strip()}")
+    version = subprocess.run([harness.PROFD, "--version"], capture_output=True, text=True).stdout
+    print(f"{harness.machine()}; {version.strip()}")
     with tempfile.TemporaryDirectory() as folder:
         python = harness.interpreters().get("debian") or sys.executable
-        targets = (("native, 6 frames", RATES, harness.Target("native", seconds=120)),
-                   ("native, 256 frames", RATES[1:2], harness.Target("deep", 250, seconds=120)),
-                   ("Python", RATES, harness.Target("shares.py", python=python, seconds=120)))
-        print(f"{'target':20} {'Hz':>5} {'kernel ns/sample':>17} {'user us/sample':>15} {'CPU':>7} {'RSS':>9}", flush=True)
+        targets = (
+            ("native, 6 frames", RATES, harness.Target("native", seconds=120)),
+            ("native, 256 frames", RATES[1:2], harness.Target("deep", 250, seconds=120)),
+            ("Python", RATES, harness.Target("shares.py", python=python, seconds=120)),
+        )
+        print(
+            f"{'target':20} {'Hz':>5} {'kernel ns/sample':>17} {'user us/sample':>15} {'CPU':>7} "
+            f"{'RSS':>9}",
+            flush=True,
+        )
         for name, rates, target in targets:
             with target:
                 for rate in rates:
                     report(name, target.pid, rate, folder)
-                print(f"{name:20} first sample after {first_sample_s(target.pid, folder) * 1000:.0f} ms", flush=True)
+                first_ms = first_sample_s(target.pid, folder) * 1000
+                print(f"{name:20} first sample after {first_ms:.0f} ms", flush=True)
         for rate in RATES[:2]:
             median, low, high = slowdown(rate, folder)
-            print(f"slowdown of a Python target at {rate} Hz: {median:.2%} (middle half {low:.2%} to {high:.2%})", flush=True)
+            print(
+                f"slowdown of a Python target at {rate} Hz: {median:.2%} "
+                f"(middle half {low:.2%} to {high:.2%})",
+                flush=True,
+            )
     return 0
 
 

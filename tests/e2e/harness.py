@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the end-to-end tests share: targets, recordings, stacks, and the bound that a share has to keep.
+"""What the end-to-end tests share: targets, recordings, stacks, and the bound that a share has to
+keep.
 
-    with Target("native") as target:
-        recording = record(target.pid, rate=999, seconds=3)
-        truth = target.stop()["TRUTH"]
-    assert_shares(self, recording, truth)
+with Target("native") as target:
+    recording = record(target.pid, rate=999, seconds=3)
+    truth = target.stop()["TRUTH"]
+assert_shares(self, recording, truth)
 """
+
 import ctypes
 import functools
 import glob
@@ -34,7 +36,7 @@ PROGRAMS = ("profd_sample", "profd_whoami")  # the BPF programs of bpf/
 PYTHON_FRAME = re.compile(r"^(?P<name>.*) \((?P<path>.*):(?P<line>\d+)\)$")
 
 
-# ---- what is there -----------------------------------------------------------------------------------
+# ---- what is there -----------------------------------------------------------------------------
 
 
 @functools.lru_cache(maxsize=None)
@@ -63,17 +65,22 @@ def need_ebpf(test):
 def bpf_programs():
     """IDs of the BPF programs of profd that the kernel holds now."""
     tool = shutil.which("bpftool", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-    out = subprocess.run([tool, "-j", "prog", "show"], capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(
+        [tool, "-j", "prog", "show"], capture_output=True, text=True, check=True
+    ).stdout
     return {p["id"] for p in json.loads(out) if p.get("name", "") in PROGRAMS}
 
 
 def profd_processes():
-    """PIDs that run the profd binary under test; an engine may have another command name, but not another file."""
+    """PIDs that run the profd binary under test; an engine may have another command name, but not
+    another file."""
     found = set()
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             try:
-                if os.readlink(f"/proc/{entry}/exe").removesuffix(" (deleted)") == str(PROFD.resolve()):
+                if os.readlink(f"/proc/{entry}/exe").removesuffix(" (deleted)") == str(
+                    PROFD.resolve()
+                ):
                     found.add(int(entry))
             except OSError:
                 pass
@@ -92,8 +99,10 @@ def wait_until(condition, seconds=10.0):
 
 @functools.lru_cache(maxsize=None)
 def interpreters():
-    """{version: path} of every CPython of PYTHON_VERSIONS on PATH, below pyenv, and in $PROFD_TEST_PYTHONS (a list of
-    paths with colons). Also "debian": /usr/bin/python3, a stripped build without frame pointers, where it is there."""
+    """{version: path} of every CPython of PYTHON_VERSIONS on PATH, below pyenv, and in
+    $PROFD_TEST_PYTHONS (a list of paths with colons). Also "debian": /usr/bin/python3, a stripped
+    build without frame pointers, where it is there.
+    """
     candidates = os.environ.get("PROFD_TEST_PYTHONS", "").split(":")
     candidates += [shutil.which(f"python{v}") or "" for v in PYTHON_VERSIONS] + ["/usr/bin/python3"]
     root = pathlib.Path(os.environ.get("PYENV_ROOT", pathlib.Path.home() / ".pyenv"))
@@ -110,9 +119,14 @@ def interpreters():
 
 def ask_version(candidate):
     """Version and path of the real executable behind a name (a pyenv shim is a shell script)."""
-    code = "import sys, os; print('%d.%d' % sys.version_info[:2], os.path.realpath(sys.executable), sys.implementation.name)"
+    code = (
+        "import sys, os; print('%d.%d' % sys.version_info[:2], "
+        "os.path.realpath(sys.executable), sys.implementation.name)"
+    )
     try:
-        out = subprocess.run([candidate, "-c", code], capture_output=True, text=True, timeout=20).stdout.split()
+        out = subprocess.run(
+            [candidate, "-c", code], capture_output=True, text=True, timeout=20
+        ).stdout.split()
     except (OSError, subprocess.TimeoutExpired, ValueError):
         return None, None
     return (out[0], out[1]) if len(out) == 3 and out[2] == "cpython" else (None, None)
@@ -122,11 +136,13 @@ def need_python(version):
     """The path of that interpreter; skips the test and names it where it is missing."""
     path = interpreters().get(version)
     if not path:
-        raise unittest.SkipTest(f"python{version} is missing (looked on PATH, below pyenv, in PROFD_TEST_PYTHONS)")
+        raise unittest.SkipTest(
+            f"python{version} is missing (looked on PATH, below pyenv, in PROFD_TEST_PYTHONS)"
+        )
     return path
 
 
-# ---- targets ------------------------------------------------------------------------------------------
+# ---- targets -----------------------------------------------------------------------------------
 
 
 def die_with_parent():
@@ -146,8 +162,15 @@ class Target:
 
     def __enter__(self):
         self.errors = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors,
-                                        env=self.env, start_new_session=True, preexec_fn=die_with_parent)
+        self.process = subprocess.Popen(
+            self.argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            env=self.env,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
         line = self.process.stdout.readline().decode()
         if not line.startswith("READY "):
             self.__exit__()
@@ -165,7 +188,9 @@ class Target:
         status = self.process.wait(30)
         if status:
             self.errors.seek(0)
-            raise RuntimeError(f"target {self.argv} ended with {status}: {self.errors.read().decode()}")
+            raise RuntimeError(
+                f"target {self.argv} ended with {status}: {self.errors.read().decode()}"
+            )
         words = (line.split(" ", 1) for line in out.splitlines() if line.startswith("TRUTH"))
         return {word: json.loads(text) for word, text in words}
 
@@ -186,11 +211,12 @@ class Target:
         self.errors.close()
 
 
-# ---- recordings -----------------------------------------------------------------------------------------
+# ---- recordings --------------------------------------------------------------------------------
 
 
 class Recording:
-    """Collapsed stacks: `stacks` is [(frames root first, weight in samples)]; `summary` what --json said."""
+    """Collapsed stacks: `stacks` is [(frames root first, weight in samples)]; `summary` what
+    --json said."""
 
     def __init__(self, text, summary=None, rate=0, seconds=0.0):
         self.stacks = parse_collapsed(text)
@@ -211,7 +237,9 @@ class Recording:
 
     def share(self, name):
         """Share of the samples that have a function of that name anywhere in their stacks."""
-        return self.count(lambda frames: any(function_of(f) == name for f in frames)) / max(self.samples, 1)
+        return self.count(lambda frames: any(function_of(f) == name for f in frames)) / max(
+            self.samples, 1
+        )
 
     def describe(self, limit=12):
         """The heaviest stacks, for the message of a failed test."""
@@ -220,7 +248,8 @@ class Recording:
 
 
 def parse_collapsed(text):
-    """Strictly: `frame;frame;... weight`, no empty frame, no control character, a weight above 0."""
+    """Strictly: `frame;frame;... weight`, no empty frame, no control character, a weight above
+    0."""
     stacks = []
     for number, line in enumerate(text.splitlines(), 1):
         frames, blank, weight = line.rpartition(" ")
@@ -228,7 +257,9 @@ def parse_collapsed(text):
             raise ValueError(f"line {number} has no weight: {line[:200]!r}")
         frames = frames.split(";")
         if not all(frames) or any(ord(c) < 32 or ord(c) == 127 for f in frames for c in f):
-            raise ValueError(f"line {number} has an empty frame or a control character: {line[:200]!r}")
+            raise ValueError(
+                f"line {number} has an empty frame or a control character: {line[:200]!r}"
+            )
         stacks.append((frames, int(weight)))
     return stacks
 
@@ -242,7 +273,8 @@ def is_kernel(frame):
 
 
 def function_of(frame):
-    """The function's name without place or mark: `Worker.run (app.py:10)` -> `Worker.run`, `schedule_[k]` -> `schedule`."""
+    """The function's name without place or mark: `Worker.run (app.py:10)` -> `Worker.run`,
+    `schedule_[k]` -> `schedule`."""
     match = PYTHON_FRAME.match(frame)
     if match:
         return match.group("name")
@@ -283,8 +315,10 @@ def file_to_address(data, offset):
 
 @functools.lru_cache(maxsize=None)
 def entry_ranges(executable):
-    """Where processes and threads begin, as {module: [(from, to)]} in the files' own addresses: around the entry point of
-    the executable (e_entry), and around the system calls clone and clone3 in the C library, by their machine code."""
+    """Where processes and threads begin, as {module: [(from, to)]} in the files' own addresses:
+    around the entry point of the executable (e_entry), and around the system calls clone and
+    clone3 in the C library, by their machine code.
+    """
     with open(executable, "rb") as f:
         entry = struct.unpack_from("<Q", f.read(32), 24)[0]
     ranges = {os.path.basename(executable): [(entry, entry + 64)]}
@@ -300,8 +334,8 @@ def entry_ranges(executable):
 
 
 def reaches_entry(frames, executable, roots=0):
-    """Whether the outermost frame, after `roots` process and thread roots, is where a process or thread begins: by its
-    symbol, or in a stripped file by its address."""
+    """Whether the outermost frame, after `roots` process and thread roots, is where a process or
+    thread begins: by its symbol, or in a stripped file by its address."""
     if len(frames) <= roots:
         return False
     frame = frames[roots]
@@ -311,50 +345,77 @@ def reaches_entry(frames, executable, roots=0):
     if not match:
         return False
     address = int(match.group(2), 16)
-    return any(low <= address < high for low, high in entry_ranges(executable).get(match.group(1), ()))
+    return any(
+        low <= address < high for low, high in entry_ranges(executable).get(match.group(1), ())
+    )
 
 
 def run_record(*args, timeout=120, **more):
     """profd record with the arguments; a subprocess.CompletedProcess with text."""
-    return subprocess.run([str(PROFD), "record", *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=timeout, **more)
+    return subprocess.run(
+        [str(PROFD), "record", *map(str, args)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        **more,
+    )
 
 
 def record(pid, *options, rate=999, seconds=3):
-    """Records a process as collapsed stacks. Fails loudly: a recording that failed is no measurement."""
+    """Records a process as collapsed stacks. Fails loudly: a recording that failed is no
+    measurement."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "out.collapsed")
-        done = run_record("-p", pid, "-d", seconds, "-r", rate, "-f", "collapsed", "-o", path, "--json", *options,
-                          timeout=seconds + 60)
+        done = run_record(
+            "-p",
+            pid,
+            "-d",
+            seconds,
+            "-r",
+            rate,
+            "-f",
+            "collapsed",
+            "-o",
+            path,
+            "--json",
+            *options,
+            timeout=seconds + 60,
+        )
         if done.returncode:
-            raise AssertionError(f"profd record ended with {done.returncode}: {done.stdout}\n{done.stderr}")
+            raise AssertionError(
+                f"profd record ended with {done.returncode}: {done.stdout}\n{done.stderr}"
+            )
         with open(path, encoding="utf-8") as f:
             return Recording(f.read(), json.loads(done.stdout), rate, seconds)
 
 
-# ---- how near is near enough ------------------------------------------------------------------------------
+# ---- how near is near enough -------------------------------------------------------------------
 
 
 def effective_samples(samples, interval_s, on_s, off_s):
-    """How many independent samples `samples` are worth where the work comes in bursts of mean length on_s with pauses of
-    mean length off_s: n tanh(l T / 2), with l = 1/on + 1/off and the sampling interval T (a random telegraph)."""
+    """How many independent samples `samples` are worth where the work comes in bursts of mean
+    length on_s with pauses of mean length off_s: n tanh(l T / 2), with l = 1/on + 1/off and the
+    sampling interval T (a random telegraph).
+    """
     rate = 1 / max(on_s, 1e-9) + 1 / max(off_s, 1e-9)
     return samples * math.tanh(rate * interval_s / 2)
 
 
 def share_bound(share, samples, interval_s, on_s, off_s, z=4.5):
-    """How far a measured share may lie from the true one: z standard errors of a share of n_eff independent samples,
-    z sqrt(p (1 - p) / n_eff), plus one sample for rounding. z = 4.5 means one false alarm in 150,000 comparisons.
-    The share of the recorded seconds differs from that of the target's whole life; n_eff covers this as well, because
-    for an interval near 0 it tends to the number of bursts and not to infinity."""
+    """How far a measured share may lie from the true one: z standard errors of a share of n_eff
+    independent samples, z sqrt(p (1 - p) / n_eff), plus one sample for rounding. z = 4.5 means one
+    false alarm in 150,000 comparisons. The share of the recorded seconds differs from that of the
+    target's whole life; n_eff covers this as well, because for an interval near 0 it tends to the
+    number of bursts and not to infinity."""
     n = max(effective_samples(samples, interval_s, on_s, off_s), 1.0)
     return z * math.sqrt(share * (1 - share) / n) + 1 / max(samples, 1)
 
 
 def assert_shares(test, recording, truth, name_of=lambda part: part, slack=0.005):
-    """Every part's share of the samples is within share_bound of its share of the CPU time. `slack` is for what is the
-    same on every run and not chance: the clock calls at the borders of a burst belong to the part by the target's clock
-    and to its caller by the stack."""
+    """Every part's share of the samples is within share_bound of its share of the CPU time.
+    `slack` is for what is the same on every run and not chance: the clock calls at the borders of
+    a burst belong to the part by the target's clock and to its caller by the stack."""
     test.assertGreater(recording.samples, 0, "no samples")
     total = truth["cpu_ns"]
     for part, account in truth["parts"].items():
@@ -364,9 +425,12 @@ def assert_shares(test, recording, truth, name_of=lambda part: part, slack=0.005
         bound = share_bound(share, recording.samples, 1 / recording.rate, on_s, off_s) + slack
         measured = recording.share(name_of(part))
         test.assertLessEqual(
-            abs(measured - share), bound,
-            f"{part}: measured {measured:.4f}, true {share:.4f}, bound {bound:.4f}, {recording.samples} samples\n"
-            + recording.describe())
+            abs(measured - share),
+            bound,
+            f"{part}: measured {measured:.4f}, true {share:.4f}, bound {bound:.4f}, "
+            f"{recording.samples} samples\n"
+            + recording.describe(),
+        )
 
 
 def machine():

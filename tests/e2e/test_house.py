@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The house's own tools: check-rooms finds breaches, the test runner counts right, the harness measures right."""
+"""The house's own tools: check-rooms finds breaches, the test runner counts right, the harness
+measures right."""
+
 import os
 import pathlib
 import random
@@ -31,7 +33,9 @@ class CheckRooms(Folder):
             shutil.copytree(harness.TOP / top, self.folder / top)
 
     def check(self):
-        return subprocess.run([harness.TOP / "tests/check-rooms", self.folder], capture_output=True, text=True)
+        return subprocess.run(
+            [harness.TOP / "tests/check-rooms", self.folder], capture_output=True, text=True
+        )
 
     def assert_breach(self, path, line, says):
         self.write(path, line + "\n")
@@ -46,10 +50,16 @@ class CheckRooms(Folder):
         self.assertIn("all in order", done.stdout)
 
     def test_a_room_below(self):
-        self.assert_breach("daemon/process/x.c", '#include "render/render.h"', "render/ lies below process/")
+        self.assert_breach(
+            "daemon/process/x.c", '#include "render/render.h"', "render/ lies below process/"
+        )
 
     def test_inner_files_of_a_room_above(self):
-        self.assert_breach("daemon/aggregate/x.c", '#include "symbolize/index.h"', "only symbolize/symbolize.h is public")
+        self.assert_breach(
+            "daemon/aggregate/x.c",
+            '#include "symbolize/index.h"',
+            "only symbolize/symbolize.h is public",
+        )
 
     def test_the_contract(self):
         self.assert_breach("daemon/symbolize/x.c", '#include "bpf/contract.h"', "contract")
@@ -90,8 +100,12 @@ class Runner(Folder):
     def run_tests(self, **programs):
         for name, text in programs.items():
             self.write(f"tests/unit/{name}", text, 0o755)
-        done = subprocess.run([sys.executable, harness.TOP / "tests/run", "unit"], capture_output=True, text=True,
-                              env=dict(os.environ, BUILD=str(self.folder)))
+        done = subprocess.run(
+            [sys.executable, harness.TOP / "tests/run", "unit"],
+            capture_output=True,
+            text=True,
+            env=dict(os.environ, BUILD=str(self.folder)),
+        )
         return done.returncode, done.stdout, done.stdout.splitlines()[-1]
 
     def test_passes_and_skips(self):

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What comes out: SVG and collapsed stacks of targets with hostile names, and recordings of a command."""
+"""What comes out: SVG and collapsed stacks of targets with hostile names, and recordings of a
+command."""
+
 import os
 import re
 import tempfile
@@ -43,7 +45,9 @@ class Svg(unittest.TestCase):
         for element in root.iter():
             for name, value in element.attrib.items():
                 if name.endswith("href") or name == "src":
-                    self.assertTrue(value.startswith(("#", "data:")), f"{name}={value} leaves the file")
+                    self.assertTrue(
+                        value.startswith(("#", "data:")), f"{name}={value} leaves the file"
+                    )
         self.assertNotRegex(text, r"(?:@import|url\()\s*['\"]?https?:")
         self.assertIn("share_40", text)
         # The first view is drawn without script.
@@ -56,10 +60,15 @@ class Svg(unittest.TestCase):
         with Target("hostile.py", python=any_python()) as target:
             text = record_svg(target.pid, self.folder, "-f", "flamegraph")
         root = ElementTree.fromstring(text)
-        self.assertEqual(len(list(root.iter(SVG + "script"))), len(list(plain.iter(SVG + "script"))),
-                         "a name became a script of its own")
+        self.assertEqual(
+            len(list(root.iter(SVG + "script"))),
+            len(list(plain.iter(SVG + "script"))),
+            "a name became a script of its own",
+        )
         self.assertEqual(len(list(root.iter(SVG + "svg"))), len(list(plain.iter(SVG + "svg"))))
-        words = "".join(root.itertext()) + "".join(v for e in root.iter() for v in e.attrib.values())
+        words = "".join(root.itertext()) + "".join(
+            v for e in root.iter() for v in e.attrib.values()
+        )
         for name in ("alert(1)", "]]>", "ünïcödé_関数"):
             self.assertIn(name, words, "a name is not shown")
         self.assertNotIn("\x1b", text)
@@ -73,13 +82,23 @@ class Collapsed(unittest.TestCase):
         with Target("hostile.py", python=any_python()) as target:
             recording = record(target.pid, seconds=2)  # parse_collapsed is strict
         names = {function_of(f) for frames, _ in recording.stacks for f in frames}
-        for expected in ("<script>alert(1)</script>", "]]>", "ünïcödé_関数", "ends with a number 17", '"quoted" & <b>'):
+        for expected in (
+            "<script>alert(1)</script>",
+            "]]>",
+            "ünïcödé_関数",
+            "ends with a number 17",
+            '"quoted" & <b>',
+        ):
             self.assertIn(expected, names)
         self.assertTrue(any(re.fullmatch(r"a.b", n) for n in names), "a;b is missing")
-        self.assertTrue(any(re.fullmatch(r"line.break", n) for n in names), "line\\nbreak is missing")
+        self.assertTrue(
+            any(re.fullmatch(r"line.break", n) for n in names), "line\\nbreak is missing"
+        )
         self.assertTrue(any(n.startswith("xxxxxxxxxx") for n in names))
         for frames, _ in recording.stacks:
-            self.assertEqual([function_of(f) for f in frames if harness.is_python(f)][:2], ["<module>", "main"])
+            self.assertEqual(
+                [function_of(f) for f in frames if harness.is_python(f)][:2], ["<module>", "main"]
+            )
 
     def test_summary(self):
         with Target("native") as target:
@@ -106,7 +125,9 @@ class Command(unittest.TestCase):
     def run_command(self, *command, options=()):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "out.collapsed")
-            done = run_record("-r", 999, "-f", "collapsed", "-o", path, "-q", *options, "--", *command)
+            done = run_record(
+                "-r", 999, "-f", "collapsed", "-o", path, "-q", *options, "--", *command
+            )
             text = ""
             if os.path.exists(path):
                 with open(path, encoding="utf-8") as f:
@@ -123,7 +144,9 @@ class Command(unittest.TestCase):
         self.assertGreater(before, 0, "nothing was seen of the interpreter's own start")
 
     def test_a_command_that_is_killed(self):
-        done, _ = self.run_command("sh", "-c", "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; kill -TERM $$")
+        done, _ = self.run_command(
+            "sh", "-c", "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; kill -TERM $$"
+        )
         self.assertEqual(done.returncode, 128 + 15, done.stderr)
 
     def test_the_native_program_is_whole_from_its_start(self):
@@ -132,7 +155,9 @@ class Command(unittest.TestCase):
         self.assertIn("TRUTH", done.stdout)
         in_main = recording.only(lambda frames: any(function_of(f) == "main" for f in frames))
         self.assertGreater(in_main.samples, 700, recording.describe())
-        whole = in_main.count(lambda frames: harness.reaches_entry(frames, harness.TARGETS / "native"))
+        whole = in_main.count(
+            lambda frames: harness.reaches_entry(frames, harness.TARGETS / "native")
+        )
         self.assertGreaterEqual(whole / in_main.samples, 0.99, in_main.describe())
 
 

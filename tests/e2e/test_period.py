@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A target that does the same in step with the sampling period must not deceive the sampler."""
+
 import unittest
 
 import harness
@@ -7,7 +8,8 @@ from harness import Target, need_ebpf, record, share_bound
 
 # Rate in Hz and seconds of recording: enough samples for a bound that tells 20 % from none.
 RATES = ((999, 6), (499, 10))
-# The period stays the same for 32 samples in the mean, between two changes; so many samples count as one.
+# The period stays the same for 32 samples in the mean, between two changes; so many samples count
+# as one.
 SAMPLES_PER_CHANGE = 32
 
 
@@ -22,8 +24,12 @@ class Period(unittest.TestCase):
         bound = share_bound(share, independent, 1.0, 1e-9, 1e-9)
         self.assertLess(bound, 0.2, "too few samples to tell anything")
         measured = recording.share("on_beat")
-        self.assertLessEqual(abs(measured - share), bound,
-                             f"measured {measured:.3f}, true {share:.3f}, bound {bound:.3f}\n" + recording.describe())
+        self.assertLessEqual(
+            abs(measured - share),
+            bound,
+            f"measured {measured:.3f}, true {share:.3f}, bound {bound:.3f}\n"
+            + recording.describe(),
+        )
 
     def test_the_same_period(self):
         for rate, seconds in RATES:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a target and the machine must not notice: nothing of the target is touched, and nothing of profd stays behind,
-also where profd is killed in the middle."""
+"""What a target and the machine must not notice: nothing of the target is touched, and nothing of
+profd stays behind, also where profd is killed in the middle."""
+
 import os
 import pathlib
 import random
@@ -44,14 +45,31 @@ class Untouched(unittest.TestCase):
     def test_descriptors_mappings_and_tracer(self):
         with Target("native") as target:
             before = descriptors(target.pid), executable_mappings(target.pid)
-            recorder = subprocess.Popen([harness.PROFD, "record", "-p", str(target.pid), "-d", "1", "-q", "-o", os.devnull,
-                                         "-f", "collapsed"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            recorder = subprocess.Popen(
+                [
+                    harness.PROFD,
+                    "record",
+                    "-p",
+                    str(target.pid),
+                    "-d",
+                    "1",
+                    "-q",
+                    "-o",
+                    os.devnull,
+                    "-f",
+                    "collapsed",
+                ],
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
             try:
                 during = []
                 while recorder.poll() is None:
                     during.append((descriptors(target.pid), executable_mappings(target.pid)))
                     self.assertEqual(status_field(target.pid, "TracerPid"), "0")
-                    self.assertNotIn(status_field(target.pid, "State"), "tT", "the target was stopped")
+                    self.assertNotIn(
+                        status_field(target.pid, "State"), "tT", "the target was stopped"
+                    )
                     time.sleep(0.02)
             finally:
                 recorder.kill()
@@ -61,8 +79,11 @@ class Untouched(unittest.TestCase):
                 self.assertEqual(seen, before)
 
     def test_output_and_exit_status_of_a_target(self):
-        """The target's own words arrive whole and alone, and its status is its own: Target.stop() fails otherwise."""
-        with Target("shares.py", python=harness.interpreters().get("debian") or "python3") as target:
+        """The target's own words arrive whole and alone, and its status is its own: Target.stop()
+        fails otherwise."""
+        with Target(
+            "shares.py", python=harness.interpreters().get("debian") or "python3"
+        ) as target:
             recording = record(target.pid, seconds=1)
             truth = target.stop()
         self.assertGreater(recording.samples, 0)
@@ -70,10 +91,14 @@ class Untouched(unittest.TestCase):
 
     def test_a_sleeping_call_is_not_interrupted(self):
         """A signal or a stop would end select() early; the target says how long it slept."""
-        code = ("import select, time, sys\nprint('READY', flush=True)\nbegin = time.monotonic()\n"
-                "select.select([sys.stdin], [], [], 2.5)\nprint(time.monotonic() - begin)")
+        code = (
+            "import select, time, sys\nprint('READY', flush=True)\nbegin = time.monotonic()\n"
+            "select.select([sys.stdin], [], [], 2.5)\nprint(time.monotonic() - begin)"
+        )
         reading, writing = os.pipe()
-        child = subprocess.Popen(["python3", "-c", code], stdin=reading, stdout=subprocess.PIPE, text=True)
+        child = subprocess.Popen(
+            ["python3", "-c", code], stdin=reading, stdout=subprocess.PIPE, text=True
+        )
         try:
             self.assertEqual(child.stdout.readline(), "READY\n")
             harness.run_record("-p", child.pid, "-d", "1", "-f", "collapsed", "-o", os.devnull)
@@ -98,22 +123,46 @@ class Killed(unittest.TestCase):
         return harness.profd_processes() - self.processes_before - {recorder.pid}
 
     def assert_nothing_left(self, when):
-        self.assertTrue(wait_until(lambda: not harness.profd_processes() - self.processes_before),
-                        f"profd processes are left after {when}: {harness.profd_processes() - self.processes_before}")
-        self.assertTrue(wait_until(lambda: not harness.bpf_programs() - self.programs_before),
-                        f"BPF programs are left after {when}: {harness.bpf_programs() - self.programs_before}")
+        self.assertTrue(
+            wait_until(lambda: not harness.profd_processes() - self.processes_before),
+            f"profd processes are left after {when}: "
+            f"{harness.profd_processes() - self.processes_before}",
+        )
+        self.assertTrue(
+            wait_until(lambda: not harness.bpf_programs() - self.programs_before),
+            f"BPF programs are left after {when}: {harness.bpf_programs() - self.programs_before}",
+        )
 
     def start(self, target, folder, *options):
-        return subprocess.Popen([harness.PROFD, "record", "-p", str(target.pid), "-d", "30", "-r", "999", "-o",
-                                 os.path.join(folder, "out.svg"), *options], stdin=subprocess.DEVNULL,
-                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(
+            [
+                harness.PROFD,
+                "record",
+                "-p",
+                str(target.pid),
+                "-d",
+                "30",
+                "-r",
+                "999",
+                "-o",
+                os.path.join(folder, "out.svg"),
+                *options,
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def assert_target_runs(self, target):
         self.assertIsNone(target.process.poll(), "the target ended")
         self.assertIn(status_field(target.pid, "State"), "RSD")
         self.assertEqual(status_field(target.pid, "TracerPid"), "0")
         before = cpu_ticks(target.pid)
-        self.assertTrue(wait_until(lambda: cpu_ticks(target.pid) > before + 2), "the target does no work any more")
+        self.assertTrue(
+            wait_until(lambda: cpu_ticks(target.pid) > before + 2),
+            "the target does no work any more",
+        )
 
     def test_kill_at_any_moment(self):
         chance = random.Random(SEED)
@@ -136,7 +185,9 @@ class Killed(unittest.TestCase):
                 wait_s = chance.random() * LONGEST_WAIT_S
                 with self.subTest(turn=turn, wait_s=round(wait_s, 3)):
                     recorder = self.start(target, folder)
-                    self.assertTrue(wait_until(lambda: self.engines(recorder) or recorder.poll() is not None))
+                    self.assertTrue(
+                        wait_until(lambda: self.engines(recorder) or recorder.poll() is not None)
+                    )
                     engines = self.engines(recorder)
                     self.assertTrue(engines, "no private daemon was seen")
                     time.sleep(wait_s)

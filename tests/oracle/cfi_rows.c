@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Compares profd's unwind tables with elfutils' reading of the same files, address by address: for each row
- * that libdw sees, at its first, second and last byte, and for each byte that libdw has no entry for, both
- * compute CFA, return address and rbp of the caller on a machine with made-up registers and memory.
+/* Compares profd's unwind tables with elfutils' reading of the same files, address by address: for
+ * each row that libdw sees, at its first, second and last byte, and for each byte that libdw has no
+ * entry for, both compute CFA, return address and rbp of the caller on a machine with made-up
+ * registers and memory.
  *
  *   cfi_rows FILE...     exit status 1 when anything differs, or when nothing was compared */
 #include <dwarf.h>
@@ -24,7 +25,13 @@ enum { STACK_MAX = 32, REPORT_MAX = 10 };
 static const uint64_t RSP = 0x600000000000, OTHERS = 0x600000100000;
 
 struct counts {
-	uint64_t rows, addresses, agree, unsupported, lost_fp, gaps, extra, differ;
+	uint64_t rows, addresses, agree, unsupported, lost_fp, left_fp, gaps, extra, differ;
+};
+
+struct file {
+	const char *path;
+	Elf *elf;
+	Dwarf_CFI *cfi[2]; /* .eh_frame, .debug_frame; NULL: has none */
 };
 
 struct caller {
@@ -35,18 +42,21 @@ struct caller {
 	uint64_t cfa, ip, fp;
 };
 
-/* ---- the made-up machine ------------------------------------------------------------------------ */
+/* ---- the made-up machine --------------------------------------------------------------------- */
 
 static uint64_t memory_at(uint64_t address)
 {
 	uint64_t h = (address + 1) * 0x9e3779b97f4a7c15ULL;
 
-	return 0x610000000000 + (h >> 20 & ~7ULL); /* above RSP, so that a CFA read from memory is sane */
+	return 0x610000000000 +
+	       (h >> 20 & ~7ULL); /* above RSP, so that a CFA read from memory is sane */
 }
 
 static uint64_t register_value(unsigned number, uint64_t ip)
 {
-	return number == PROFD_REG_RSP ? RSP : number == PROFD_REG_RIP ? ip : OTHERS + number * 4096;
+	return number == PROFD_REG_RSP   ? RSP
+	       : number == PROFD_REG_RIP ? ip
+					 : OTHERS + number * 4096;
 }
 
 /* Aligned words only overlap where both sides ask for the same ones. */
@@ -61,7 +71,7 @@ static long read_memory(void *arg, void *to, uint32_t bytes, uint64_t address)
 	return 0;
 }
 
-/* ---- libdw -------------------------------------------------------------------------------------- */
+/* ---- libdw ----------------------------------------------------------------------------------- */
 
 struct evaluation {
 	uint64_t stack[STACK_MAX];
@@ -126,13 +136,16 @@ static void evaluate_op(struct evaluation *e, const Dwarf_Op *op, uint64_t ip, u
 	else if (a == DW_OP_stack_value)
 		e->is_value = true;
 	else if (a == DW_OP_regx || (a >= DW_OP_reg0 && a <= DW_OP_reg31)) {
-		push(e, register_value(a == DW_OP_regx ? (unsigned)op->number : (unsigned)(a - DW_OP_reg0), ip));
+		push(e, register_value(
+				a == DW_OP_regx ? (unsigned)op->number : (unsigned)(a - DW_OP_reg0),
+				ip));
 		e->is_value = true;
 	} else
 		evaluate_two(e, a);
 }
 
-static uint64_t evaluate(const Dwarf_Op *ops, size_t n, uint64_t ip, uint64_t cfa, struct evaluation *e)
+static uint64_t evaluate(
+	const Dwarf_Op *ops, size_t n, uint64_t ip, uint64_t cfa, struct evaluation *e)
 {
 	memset(e, 0, sizeof(*e));
 	for (size_t i = 0; i < n; i++)
@@ -174,7 +187,7 @@ static void by_libdw(Dwarf_Frame *frame, uint64_t ip, struct caller *c)
 	}
 }
 
-/* ---- profd -------------------------------------------------------------------------------------- */
+/* ---- profd ----------------------------------------------------------------------------------- */
 
 static struct profd_scratch scratch;
 
@@ -207,16 +220,26 @@ static void by_profd(const struct profd_mapping *m, uint64_t ip, struct caller *
 	c->fp_known = !w->fp_lost;
 }
 
-/* ---- comparing ---------------------------------------------------------------------------------- */
+/* ---- comparing ------------------------------------------------------------------------------- */
 
-static void differ(struct counts *n, const char *path, uint64_t at, const char *what, const struct caller *a,
-	const struct caller *b)
+static void differ(struct counts *n, const char *path, uint64_t at, const char *what,
+	const struct caller *a, const struct caller *b)
 {
 	if (n->differ++ >= REPORT_MAX)
 		return;
-	printf("%s: 0x%" PRIx64 ": %s: libdw cfa %" PRIx64 " ip %" PRIx64 " fp %" PRIx64 " end %d, profd cfa %" PRIx64
-	       " ip %" PRIx64 " fp %" PRIx64 " end %d\n",
-		path, at, what, a->cfa, a->ip, a->fp, a->outermost, b->cfa, b->ip, b->fp, b->outermost);
+	printf("%s: 0x%" PRIx64 ": %s: libdw cfa %" PRIx64 " ip %" PRIx64 " fp %" PRIx64
+	       " end %d, profd cfa %" PRIx64 " ip %" PRIx64 " fp %" PRIx64 " end %d\n",
+		path, at, what, a->cfa, a->ip, a->fp, a->outermost, b->cfa, b->ip, b->fp,
+		b->outermost);
+}
+
+/* GCC says that rbp is saved where rbp points to also where rbp is the caller's again, above the
+ * CFA. */
+static bool is_left_fp(uint64_t at, const struct caller *dw, const struct caller *own)
+{
+	uint64_t fp = register_value(PROFD_REG_RBP, at);
+
+	return dw->fp == memory_at(fp) && own->fp == fp && fp >= own->cfa;
 }
 
 static void compare(struct counts *n, const char *path, uint64_t at, const struct caller *dw,
@@ -238,6 +261,8 @@ static void compare(struct counts *n, const char *path, uint64_t at, const struc
 		differ(n, path, at, "libdw cannot", dw, &own);
 	else if (own.cfa != dw->cfa || own.ip != dw->ip)
 		differ(n, path, at, "cfa or ip", dw, &own);
+	else if (dw->fp_known && own.fp_known && own.fp != dw->fp && is_left_fp(at, dw, &own))
+		n->left_fp++;
 	else if (dw->fp_known && own.fp_known && own.fp != dw->fp)
 		differ(n, path, at, "fp", dw, &own);
 	else if (dw->fp_known && !own.fp_known)
@@ -246,8 +271,8 @@ static void compare(struct counts *n, const char *path, uint64_t at, const struc
 		n->agree++;
 }
 
-static void compare_row(struct counts *n, const char *path, Dwarf_Frame *frame, uint64_t from, uint64_t end,
-	const struct profd_mapping *m)
+static void compare_row(struct counts *n, const char *path, Dwarf_Frame *frame, uint64_t from,
+	uint64_t end, const struct profd_mapping *m)
 {
 	const uint64_t at[] = {from, from + 1, end - 1};
 	struct caller dw;
@@ -261,48 +286,78 @@ static void compare_row(struct counts *n, const char *path, Dwarf_Frame *frame, 
 	}
 }
 
+static bool in_jump_table(Elf *elf, uint64_t at)
+{
+	Elf_Scn *scn = NULL;
+	size_t names;
+
+	if (elf_getshdrstrndx(elf, &names) < 0)
+		return false;
+	while ((scn = elf_nextscn(elf, scn))) {
+		GElf_Shdr sh;
+		const char *name =
+			gelf_getshdr(scn, &sh) ? elf_strptr(elf, names, sh.sh_name) : NULL;
+
+		if (name && at - sh.sh_addr < sh.sh_size && strstr(name, "plt"))
+			return true;
+	}
+	return false;
+}
+
 /* What no entry covers has no row either, unless profd knows it for a linker's jump table. */
-static void compare_gap(struct counts *n, const char *path, uint64_t at, const struct profd_mapping *m)
+static void compare_gap(
+	struct counts *n, const struct file *f, uint64_t at, const struct profd_mapping *m)
 {
 	struct caller none = {0}, own;
 
 	by_profd(m, at, &own);
 	n->gaps++;
-	if (own.known && own.supported && own.cfa - RSP <= 16)
+	if (own.known && own.supported && own.cfa - RSP <= 16 && in_jump_table(f->elf, at))
 		n->extra++;
 	else if (own.known)
-		differ(n, path, at, "libdw has no entry", &none, &own);
+		differ(n, f->path, at, "libdw has no entry", &none, &own);
 }
 
-static void compare_segment(struct counts *n, const char *path, Dwarf_CFI *cfi,
-	const struct image_segment *s, const struct profd_mapping *m)
+/* .eh_frame goes before .debug_frame. */
+static Dwarf_Frame *find_frame(const struct file *f, uint64_t at, uint64_t *end)
 {
-	uint64_t at = s->vaddr, limit = s->vaddr + s->file_bytes;
+	Dwarf_Addr start;
+	Dwarf_Frame *frame;
+	bool signal;
+
+	for (int i = 0; i < 2; i++) {
+		if (!f->cfi[i] || dwarf_cfi_addrframe(f->cfi[i], at, &frame) != 0)
+			continue;
+		if (dwarf_frame_info(frame, &start, end, &signal) >= 0 && *end > at)
+			return frame;
+		free(frame);
+	}
+	return NULL;
+}
+
+static void compare_segment(struct counts *n, const struct file *f, const struct image_segment *s,
+	const struct profd_mapping *m)
+{
+	uint64_t at = s->vaddr, limit = s->vaddr + s->file_bytes, end;
 
 	while (at < limit) {
-		Dwarf_Addr start, end;
-		Dwarf_Frame *frame;
-		bool signal;
+		Dwarf_Frame *frame = find_frame(f, at, &end);
 
-		if (dwarf_cfi_addrframe(cfi, at, &frame) != 0) {
-			compare_gap(n, path, at++, m);
+		if (!frame) {
+			compare_gap(n, f, at++, m);
 			continue;
 		}
-		if (dwarf_frame_info(frame, &start, &end, &signal) < 0 || end <= at) {
-			n->differ++;
-			at++;
-		} else {
-			compare_row(n, path, frame, at, end, m);
-			at = end;
-		}
+		compare_row(n, f->path, frame, at, end, m);
+		at = end;
 		free(frame);
 	}
 }
 
-static void compare_image(struct counts *n, const struct image *image, Dwarf_CFI *cfi, struct table *t,
-	struct rules *rules)
+static void compare_image(struct counts *n, const struct image *image, const struct file *f,
+	const struct table *t, const struct rules *rules)
 {
-	struct profd_mapping m = {.end = UINT64_MAX, .vaddr_start = t->vaddr_start, .n_pages = t->n_pages};
+	struct profd_mapping m = {
+		.end = UINT64_MAX, .vaddr_start = t->vaddr_start, .n_pages = t->n_pages};
 	struct profd_host host = {.read_user = read_memory,
 		.cells = (const uint64_t *)(const void *)t->cells,
 		.n_cells = t->n_cells,
@@ -313,19 +368,18 @@ static void compare_image(struct counts *n, const struct image *image, Dwarf_CFI
 	profd_host = &host;
 	for (size_t i = 0; i < image->n_segments; i++)
 		if (image->segments[i].flags & PF_X)
-			compare_segment(n, image->path, cfi, &image->segments[i], &m);
+			compare_segment(n, f, &image->segments[i], &m);
 	profd_host = NULL;
 }
 
-static Dwarf_CFI *open_cfi(Elf *elf, Dwarf **dwarf)
+static void print_counts(const char *path, const struct counts *n)
 {
-	Dwarf_CFI *cfi = dwarf_getcfi_elf(elf);
-
-	*dwarf = NULL;
-	if (cfi)
-		return cfi;
-	*dwarf = dwarf_begin_elf(elf, DWARF_C_READ, NULL);
-	return *dwarf ? dwarf_getcfi(*dwarf) : NULL;
+	printf("%s: %" PRIu64 " rows, %" PRIu64 " addresses: %" PRIu64 " agree, %" PRIu64
+	       " unsupported, %" PRIu64 " without rbp, %" PRIu64 " where rbp is left, %" PRIu64
+	       " differ; %" PRIu64 " bytes in no entry, %" PRIu64
+	       " of these known as jump tables\n",
+		path, n->rows, n->addresses, n->agree, n->unsupported, n->lost_fp, n->left_fp,
+		n->differ, n->gaps, n->extra);
 }
 
 static int check_file(const char *path)
@@ -334,23 +388,23 @@ static int check_file(const char *path)
 	struct err err = {0};
 	struct image *image = image_open(open(path, O_RDONLY | O_CLOEXEC), path, &err);
 	struct rules *rules = rules_new();
-	Elf *elf = image ? elf_begin(image->fd, ELF_C_READ, NULL) : NULL;
+	struct file f = {.path = path};
 	struct table t = {0};
 	Dwarf *dwarf = NULL;
-	Dwarf_CFI *cfi = elf ? open_cfi(elf, &dwarf) : NULL;
 	int rc = image && rules ? table_compile(&t, image, rules) : -1;
 
-	if (rc < 0 || !cfi) {
-		printf("%s: cannot compare: %s\n", path, rc < 0 ? "profd has no table" : "libdw has none");
-		return 1;
+	f.elf = image ? elf_begin(image->fd, ELF_C_READ, NULL) : NULL;
+	if (rc == 0 && f.elf) {
+		f.cfi[0] = dwarf_getcfi_elf(f.elf);
+		dwarf = dwarf_begin_elf(f.elf, DWARF_C_READ, NULL);
+		f.cfi[1] = dwarf ? dwarf_getcfi(dwarf) : NULL;
+		compare_image(&n, image, &f, &t, rules);
+		print_counts(path, &n);
+	} else {
+		printf("%s: profd has no table\n", path);
 	}
-	compare_image(&n, image, cfi, &t, rules);
-	printf("%s: %" PRIu64 " rows, %" PRIu64 " addresses: %" PRIu64 " agree, %" PRIu64
-	       " unsupported, %" PRIu64 " without rbp, %" PRIu64 " differ; %" PRIu64
-	       " bytes in no entry, %" PRIu64 " of these known as jump tables\n",
-		path, n.rows, n.addresses, n.agree, n.unsupported, n.lost_fp, n.differ, n.gaps, n.extra);
 	dwarf_end(dwarf);
-	elf_end(elf);
+	elf_end(f.elf);
 	image_close(image);
 	rules_free(rules);
 	table_free_cells(&t);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Compares profd's walker with two independent unwinders, frame by frame, on a real program: stops a thread at
- * random instants, lets it run on instruction by instruction, and walks its stack at each of these points.
+/* Compares profd's walker with two independent unwinders, frame by frame, on a real program: stops
+ * a thread at random instants, lets it run on instruction by instruction, and walks its stack at
+ * each of these points.
  *
  *   walk STOPS STEPS COMMAND [ARG...]
  *
- * A stack counts as equal when libunwind (over ptrace) has the same frames. Where it has not, elfutils' libdwfl
- * decides: a stack that it agrees with is `libunwind wrong`. One that neither agrees with is a failure, unless
- * both are proved wrong: profd reached the outermost frame, which the program's own information marks, and each
- * of them has a return address that is in no executable mapping.
- * Prints how the walks ended. Exit status 1 on a failure, or where fewer than 99 of 100 walks are complete. */
+ * A stack counts as equal when libunwind (over ptrace) has the same frames. Where it has not,
+ * elfutils' libdwfl decides: a stack that it agrees with is `libunwind wrong`. One that neither
+ * agrees with is a failure, unless both are proved wrong: profd reached the outermost frame, which
+ * the program's own information marks, and each of them has a return address that is in no
+ * executable mapping. Prints how the walks ended. Exit status 1 on a failure, or where fewer than
+ * 99 of 100 walks are complete. */
 #include <elfutils/libdwfl.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -66,7 +68,7 @@ static void die(const char *what)
 	exit(2);
 }
 
-/* ---- profd -------------------------------------------------------------------------------------- */
+/* ---- profd ----------------------------------------------------------------------------------- */
 
 static void forget(struct oracle *o)
 {
@@ -95,8 +97,9 @@ static struct process *known_process(struct oracle *o)
 
 static void registers_of(const struct user_regs_struct *r, uint64_t *to)
 {
-	const uint64_t in_order[USER_REGISTERS] = {r->rax, r->rdx, r->rcx, r->rbx, r->rsi, r->rdi, r->rbp,
-		r->rsp, r->r8, r->r9, r->r10, r->r11, r->r12, r->r13, r->r14, r->r15, r->rip};
+	const uint64_t in_order[USER_REGISTERS] = {r->rax, r->rdx, r->rcx, r->rbx, r->rsi, r->rdi,
+		r->rbp, r->rsp, r->r8, r->r9, r->r10, r->r11, r->r12, r->r13, r->r14, r->r15,
+		r->rip};
 
 	memcpy(to, in_order, sizeof(in_order));
 }
@@ -106,7 +109,8 @@ static void by_profd(struct oracle *o, const struct user_regs_struct *r, struct 
 {
 	static uint8_t copy[COPY_BYTES];
 	uint64_t registers[USER_REGISTERS];
-	struct sample s = {.pid = (uint32_t)o->pid, .registers = registers, .stack = copy, .stack_at = r->rsp};
+	struct sample s = {
+		.pid = (uint32_t)o->pid, .registers = registers, .stack = copy, .stack_at = r->rsp};
 	struct process *p = known_process(o);
 	ssize_t n = draw(o, 2) ? process_read(s.pid, r->rsp, copy, sizeof(copy)) : 0;
 
@@ -119,7 +123,7 @@ static void by_profd(struct oracle *o, const struct user_regs_struct *r, struct 
 	out->by_fp = s.user_by_fp;
 }
 
-/* ---- libunwind ------------------------------------------------------------------------------------ */
+/* ---- libunwind ------------------------------------------------------------------------------- */
 
 /* unw_is_signal_frame() says no where the trampoline has unwind information. */
 static bool is_trampoline(const struct oracle *o, uint64_t ip)
@@ -128,7 +132,7 @@ static bool is_trampoline(const struct oracle *o, uint64_t ip)
 	uint8_t code[sizeof(sigreturn)];
 
 	return process_read((uint32_t)o->pid, ip, code, sizeof(code)) == sizeof(code) &&
-		memcmp(code, sigreturn, sizeof(code)) == 0;
+	       memcmp(code, sigreturn, sizeof(code)) == 0;
 }
 
 static void by_libunwind(struct oracle *o, struct thread *t, struct stack *out)
@@ -151,7 +155,7 @@ static void by_libunwind(struct oracle *o, struct thread *t, struct stack *out)
 	} while (out->n < FRAMES_MAX && unw_step(&cursor) > 0);
 }
 
-/* ---- libdwfl -------------------------------------------------------------------------------------- */
+/* ---- libdwfl --------------------------------------------------------------------------------- */
 
 static int dwfl_frame(Dwfl_Frame *frame, void *arg)
 {
@@ -167,20 +171,21 @@ static int dwfl_frame(Dwfl_Frame *frame, void *arg)
 
 static void by_libdwfl(struct oracle *o, uint32_t tid, struct stack *out)
 {
-	static const Dwfl_Callbacks callbacks = {
-		.find_elf = dwfl_linux_proc_find_elf, .find_debuginfo = dwfl_standard_find_debuginfo};
+	static const Dwfl_Callbacks callbacks = {.find_elf = dwfl_linux_proc_find_elf,
+		.find_debuginfo = dwfl_standard_find_debuginfo};
 
 	out->n = 0;
 	if (!o->dwfl) {
 		o->dwfl = dwfl_begin(&callbacks);
-		if (!o->dwfl || dwfl_linux_proc_report(o->dwfl, o->pid) || dwfl_report_end(o->dwfl, NULL, NULL) ||
+		if (!o->dwfl || dwfl_linux_proc_report(o->dwfl, o->pid) ||
+			dwfl_report_end(o->dwfl, NULL, NULL) ||
 			dwfl_linux_proc_attach(o->dwfl, o->pid, true))
 			die("libdwfl");
 	}
 	dwfl_getthread_frames(o->dwfl, (pid_t)tid, dwfl_frame, out);
 }
 
-/* ---- comparing ------------------------------------------------------------------------------------ */
+/* ---- comparing ------------------------------------------------------------------------------- */
 
 static bool same(const struct stack *a, const struct stack *b)
 {
@@ -248,7 +253,7 @@ static void compare(struct oracle *o, struct thread *t, const struct user_regs_s
 		print_all(o, t, &own, &unw, &dwfl);
 }
 
-/* ---- the program under test ----------------------------------------------------------------------- */
+/* ---- the program under test ------------------------------------------------------------------ */
 
 static pid_t start(char **argv)
 {
@@ -333,8 +338,8 @@ static int report(const struct oracle *o, const char *name)
 	uint64_t complete = o->ends[WALK_COMPLETE];
 
 	printf("%s: %" PRIu64 " stacks (%.1f frames): %" PRIu64 " equal, %" PRIu64
-	       " libunwind wrong (libdwfl agrees with profd), %" PRIu64 " both proved wrong, %" PRIu64
-	       " failed; %" PRIu64 " used a frame pointer; ends:",
+	       " libunwind wrong (libdwfl agrees with profd), %" PRIu64
+	       " both proved wrong, %" PRIu64 " failed; %" PRIu64 " used a frame pointer; ends:",
 		name, o->stops, (double)o->frames / (double)o->stops, o->equal, o->libunwind_wrong,
 		o->both_wrong, o->failed, o->by_fp);
 	for (int i = 0; i < WALK_ENDS; i++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What tests/oracle/walk stops and looks at: stacks that are hard to walk. Runs the scenario named by its
- * argument until it is killed. Build with -O2 -fomit-frame-pointer. */
+/* What tests/oracle/walk stops and looks at: stacks that are hard to walk. Runs the scenario named
+ * by its argument until it is killed. Build with -O2 -fomit-frame-pointer. */
 #define _GNU_SOURCE
 #include <alloca.h>
 #include <pthread.h>
@@ -28,7 +28,7 @@ static NOINLINE unsigned long spin(unsigned n)
 	return v;
 }
 
-/* ---- callbacks from the C library --------------------------------------------------------------- */
+/* ---- callbacks from the C library ------------------------------------------------------------ */
 
 static NOINLINE int compare(const void *a, const void *b)
 {
@@ -49,7 +49,7 @@ static void run_qsort(void)
 	}
 }
 
-/* ---- depth ---------------------------------------------------------------------------------------- */
+/* ---- depth ----------------------------------------------------------------------------------- */
 
 static NOINLINE unsigned long recurse(unsigned depth)
 {
@@ -65,7 +65,7 @@ static void run_recursion(void)
 		recurse(300);
 }
 
-/* ---- signals ---------------------------------------------------------------------------------------- */
+/* ---- signals --------------------------------------------------------------------------------- */
 
 static NOINLINE void on_signal(int signo)
 {
@@ -112,7 +112,8 @@ static void on_fault(int signo, siginfo_t *info, void *context)
 	(void)signo;
 	(void)info;
 	spin(500);
-	u->uc_mcontext.gregs[REG_RIP] = (greg_t)spin; /* runs `spin` in its place, which returns to the caller */
+	u->uc_mcontext.gregs[REG_RIP] =
+		(greg_t)spin; /* runs `spin` in its place, which returns to the caller */
 	u->uc_mcontext.gregs[REG_RDI] = 500;
 }
 
@@ -125,7 +126,7 @@ static NOINLINE void run_fault(void)
 		fault((const volatile char *)8);
 }
 
-/* ---- frames of unusual shape ------------------------------------------------------------------------ */
+/* ---- frames of unusual shape ----------------------------------------------------------------- */
 
 static NOINLINE unsigned long variable(unsigned n)
 {
@@ -156,7 +157,8 @@ static NOINLINE unsigned long aligned_variable(unsigned n)
 	return variable(n) + aligned(n);
 }
 
-__attribute__((noinline, noclone, force_align_arg_pointer)) static unsigned long realigned(unsigned n)
+__attribute__((noinline, noclone, force_align_arg_pointer)) static unsigned long realigned(
+	unsigned n)
 {
 	return aligned_variable(n) + spin(30);
 }
@@ -167,7 +169,7 @@ static void run_shapes(void)
 		realigned(n);
 }
 
-/* ---- threads and processes -------------------------------------------------------------------------- */
+/* ---- threads and processes ------------------------------------------------------------------- */
 
 static void *thread_work(void *arg)
 {
@@ -205,7 +207,7 @@ static void run_vfork(void)
 	}
 }
 
-/* ---- library code ------------------------------------------------------------------------------------- */
+/* ---- library code ---------------------------------------------------------------------------- */
 
 static void run_library(void)
 {

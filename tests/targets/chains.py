@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Truth: the stack changes every 100 ns or so, and every function has exactly one caller. So a stack read at one
-instant is <module> > main > a path down this tree, and anything else is a torn stack:
+"""Truth: the stack changes every 100 ns or so, and every function has exactly one caller. So a
+stack read at one instant is <module> > main > a path down this tree, and anything else is a torn
+stack:
 
     a1 > a2 > a3 > a4 > a5 > a6 > a7 > a8
     b1 > b2
@@ -9,6 +10,7 @@ instant is <module> > main > a path down this tree, and anything else is a torn 
     e1 > e_key (called by sorted, in C) > e3
     Walker.f1 > Walker.f2 > Walker.f3
 """
+
 from truth import Stop, ready
 
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Truth: every burst runs at the bottom of a recursion: main > descend (times N, second argument, 250 by default) >
- * bottom. So a whole stack has exactly N frames `descend`. descend also spends a little on its way down and up, where
- * fewer frames are right. */
+/* Truth: every burst runs at the bottom of a recursion: main > descend (times N, second argument,
+ * 250 by default) > bottom. So a whole stack has exactly N frames `descend`. descend also spends a
+ * little on its way down and up, where fewer frames are right. */
 #include "truth.h"
 
 NOINLINE static uint64_t bottom(uint64_t units)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Truth: the parent burns in parent_work; it starts two children, which burn in first_child_work and second_child_work,
- * about 1 : 2 : 3 of the CPU time. Another child is started every 100 ms, burns 20 ms in short_child_work and exits:
- * processes that are born and die while they are profiled. Lines: TRUTH-parent, TRUTH-first, TRUTH-second; READY is
- * printed by the parent alone, before it forks, so that a profiler meets each birth. */
+/* Truth: the parent burns in parent_work; it starts two children, which burn in first_child_work
+ * and second_child_work, about 1 : 2 : 3 of the CPU time. Another child is started every 100 ms,
+ * burns 20 ms in short_child_work and exits: processes that are born and die while they are
+ * profiled. Lines: TRUTH-parent, TRUTH-first, TRUTH-second; READY is printed by the parent alone,
+ * before it forks, so that a profiler meets each birth. */
 #include <errno.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -29,7 +30,8 @@ NOINLINE static void short_child_work(uint64_t units)
 	burn(units);
 }
 
-NOINLINE static void rounds(void (*work)(uint64_t), const char *function, const char *word, uint64_t units)
+NOINLINE static void rounds(
+	void (*work)(uint64_t), const char *function, const char *word, uint64_t units)
 {
 	struct timespec pause = {.tv_nsec = 2000000};
 	struct truth t;
@@ -42,7 +44,8 @@ NOINLINE static void rounds(void (*work)(uint64_t), const char *function, const 
 	truth_print(&t, word);
 }
 
-static pid_t child_start(void (*work)(uint64_t), const char *function, const char *word, uint64_t units)
+static pid_t child_start(
+	void (*work)(uint64_t), const char *function, const char *word, uint64_t units)
 {
 	pid_t parent = getpid(), child = fork();
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Truth: functions whose names are written to break what shows them: markup, the end of a CDATA section, the separators
-of the collapsed format, control characters, and a file name of the same kind. They share the CPU time evenly.
+"""Truth: functions whose names are written to break what shows them: markup, the end of a CDATA
+section, the separators of the collapsed format, control characters, and a file name of the same
+kind. They share the CPU time evenly.
 """
+
 from truth import Stop, ready
 
 NAMES = [

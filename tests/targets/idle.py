@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Truth: the process sleeps, and uses less than a thousandth of a CPU."""
+
 import signal
 
 from truth import Stop, ready

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Truth: about two thirds of the CPU time lie in code that the program wrote itself into anonymous memory, one third in
- * around_jit > plain_work. The two made functions are announced in /tmp/perf-PID.map as `jitted_loop` and
- * `jitted;odd name`, half of that time each. They keep a frame pointer, as JIT compilers do for profilers:
- * main > around_jit > jitted_loop. The map file is removed at the end. */
+/* Truth: about two thirds of the CPU time lie in code that the program wrote itself into anonymous
+ * memory, one third in around_jit > plain_work. The two made functions are announced in
+ * /tmp/perf-PID.map as `jitted_loop` and `jitted;odd name`, half of that time each. They keep a
+ * frame pointer, as JIT compilers do for profilers: main > around_jit > jitted_loop. The map file
+ * is removed at the end. */
 #include <sys/mman.h>
 
 #include "truth.h"
@@ -34,7 +35,8 @@ static void map_write(const char *path, const char *memory)
 	if (!f)
 		return;
 	fprintf(f, "%lx %x jitted_loop\n", (unsigned long)memory, (unsigned)sizeof(code));
-	fprintf(f, "%lx %x jitted;odd name\n", (unsigned long)memory + SECOND_AT, (unsigned)sizeof(code));
+	fprintf(f, "%lx %x jitted;odd name\n", (unsigned long)memory + SECOND_AT,
+		(unsigned)sizeof(code));
 	fclose(f);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Truth: for one second before_plugin burns; then liblate.so (second argument: its path) is loaded, and about
- * a half of the time from then on is burnt in late_work of that library, which calls back into the program: main >
- * late_work > called_back. */
+/* Truth: for one second before_plugin burns; then liblate.so (second argument: its path) is loaded,
+ * and about a half of the time from then on is burnt in late_work of that library, which calls back
+ * into the program: main > late_work > called_back. */
 #include <dlfcn.h>
 
 #include "truth.h"
@@ -37,7 +37,8 @@ int main(int argc, char **argv)
 	}
 	while (!truth_stopped) {
 		TRUTH_BURST(&t, 0, "before_plugin", before_plugin(200 + truth_random(&t, 400)));
-		TRUTH_BURST(&t, 1, "late_work", late_work(100 + truth_random(&t, 200), called_back));
+		TRUTH_BURST(
+			&t, 1, "late_work", late_work(100 + truth_random(&t, 200), called_back));
 	}
 	truth_print(&t, "TRUTH");
 	return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Native work for pynative.py: burn_native burns, burn_through calls a function given to it (a Python callback) first. */
+/* Native work for pynative.py: burn_native burns, burn_through calls a function given to it (a
+ * Python callback) first. */
 #include "truth.h"
 
 void burn_native(uint64_t units);

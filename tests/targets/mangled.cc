@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Truth: three C++ functions of mangled names get about 20, 30 and 50 % of the CPU time:
  *   shop::Basket<int>::total, shop::(anonymous namespace)::price and shop::Basket<int>::operator+=.
- * Every tenth burst of total() ends in an exception that work() catches, so the unwinder meets landing pads. */
+ * Every tenth burst of total() ends in an exception that work() catches, so the unwinder meets
+ * landing pads. */
 #include <stdexcept>
 
 #include "truth.h"
 
-namespace shop {
-namespace {
+namespace shop
+{
+namespace
+{
 
 NOINLINE void price(uint64_t units, const char *)
 {
@@ -16,8 +19,9 @@ NOINLINE void price(uint64_t units, const char *)
 
 } // namespace
 
-template <typename T> class Basket {
-public:
+template <typename T> class Basket
+{
+      public:
 	NOINLINE void total(int units) const
 	{
 		burn((uint64_t)units);
@@ -45,7 +49,8 @@ NOINLINE void work(struct truth *t, Basket<int> &basket)
 		truth_add(&t->parts[0], "shop::Basket<int>::total", truth_clock_ns() - from);
 	} else if (part == 1) {
 		price((uint64_t)(3 * units), "a name");
-		truth_add(&t->parts[1], "shop::(anonymous namespace)::price", truth_clock_ns() - from);
+		truth_add(&t->parts[1], "shop::(anonymous namespace)::price",
+			truth_clock_ns() - from);
 	} else {
 		basket += 5 * units;
 		truth_add(&t->parts[2], "shop::Basket<int>::operator+=", truth_clock_ns() - from);

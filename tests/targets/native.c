@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Truth: four leaf functions get about 10, 20, 30 and 40 % of the CPU time (the exact shares are printed). No frame
- * pointers. Stacks: main > work > share_NN, nothing else but the clock calls in work. */
+/* Truth: four leaf functions get about 10, 20, 30 and 40 % of the CPU time (the exact shares are
+ * printed). No frame pointers. Stacks: main > work > share_NN, nothing else but the clock calls in
+ * work. */
 #include "truth.h"
 
 NOINLINE static void share_10(uint64_t units)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Truth: in step with a clock of the period given as the second argument (in ns), the first fifth of each period is
- * burnt in on_beat and the rest in off_beat. A sampler of the same period without jitter would see one of them alone;
- * the truth is 20 % against 80 %. */
+/* Truth: in step with a clock of the period given as the second argument (in ns), the first fifth
+ * of each period is burnt in on_beat and the rest in off_beat. A sampler of the same period without
+ * jitter would see one of them alone; the truth is 20 % against 80 %. */
 #include "truth.h"
 
 static uint64_t wall_ns(void)
@@ -39,7 +39,8 @@ int main(int argc, char **argv)
 
 		next += period_ns;
 		if (wall_ns() > next)
-			continue; /* another process had the CPU: the period is lost, the beat is kept */
+			continue; /* another process had the CPU: the period is lost, the beat is
+				     kept */
 		TRUTH_BURST(&t, 0, "on_beat", on_beat(begin + period_ns / 5));
 		TRUTH_BURST(&t, 1, "off_beat", off_beat(next));
 	}

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Truth: the parent only waits, as gunicorn's arbiter does; its two children burn in first_work and second_work, about
-1 : 2 of the CPU time. They are forked before READY is printed (by the parent). Lines: TRUTH-first, TRUTH-second.
+"""Truth: the parent only waits, as gunicorn's arbiter does; its two children burn in first_work
+and second_work, about 1 : 2 of the CPU time. They are forked before READY is printed (by the
+parent). Lines: TRUTH-first, TRUTH-second.
 """
+
 import os
 import signal
 import time

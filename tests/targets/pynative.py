@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Truth: bursts of native work below Python functions, about a quarter of the CPU time each; exact shares are printed.
-The second argument is the path of libburn.so.
+"""Truth: bursts of native work below Python functions, about a quarter of the CPU time each; exact
+shares are printed. The second argument is the path of libburn.so.
 
     call_native > [ctypes, libffi] > burn_native                     (symbols of libburn.so)
-    call_through > [ctypes, libffi] > burn_through > [libffi] > python_callback (Python again, above native frames)
+    call_through > [ctypes, libffi] > burn_through > [libffi] > python_callback
+                                                     (Python again, above native frames)
     hash_block > [_hashlib, libcrypto]
     compress_block > [zlib, libz]
 """
+
 import ctypes
 import hashlib
 import sys

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Truth: three threads burn in red_work, green_work and blue_work, about 1 : 2 : 3 of the CPU time by their own thread
-clocks, with sleeps in between; the main thread waits for them. No thread ever runs a function of another.
-Lines: TRUTH-red {...}, TRUTH-green, TRUTH-blue.
+"""Truth: three threads burn in red_work, green_work and blue_work, about 1 : 2 : 3 of the CPU time
+by their own thread clocks, with sleeps in between; the main thread waits for them. No thread ever
+runs a function of another. Lines: TRUTH-red {...}, TRUTH-green, TRUTH-blue.
 """
+
 import threading
 import time
 
@@ -45,7 +46,11 @@ def main():
     stop = Stop()
     ready()
     threads = []
-    for name, work, n in (("red", red_work, 3000), ("green", green_work, 6000), ("blue", blue_work, 9000)):
+    for name, work, n in (
+        ("red", red_work, 3000),
+        ("green", green_work, 6000),
+        ("blue", blue_work, 9000),
+    ):
         threads.append(threading.Thread(target=run, name=name, args=(stop, name, work, n)))
         threads[-1].start()
     for thread in threads:

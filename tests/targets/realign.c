@@ -3,7 +3,8 @@
  *   main > work > with_alloca   > leaf_alloca     the frame's size is known at run time alone
  *   main > work > with_realign  > leaf_realign    the stack is realigned to 64 bytes
  *   main > work > with_both     > leaf_both       both at once: the CFA is kept on the stack
- *   main > work > with_noreturn > never_returns   the call is the last instruction of its function */
+ *   main > work > with_noreturn > never_returns   the call is the last instruction of its function
+ */
 #include <alloca.h>
 #include <setjmp.h>
 

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Truth: every burst runs in one of these call chains below <module> > main; the exact shares are printed.
+"""Truth: every burst runs in one of these call chains below <module> > main; the exact shares are
+printed.
 
-    plain_function
-    Worker.method, Worker.class_method, Worker.static_method
-    consume_generator > generator           (the generator burns)
-    make_closure.<locals>.closure > make_closure.<locals>.closure.<locals>.inner
-    sort_with_key > key_function            (called by sorted, in C)
-    reduce_with > reducer                   (called by functools.reduce, in C)
-    recurse, 40 times
-    comprehension                           (3.11: > comprehension.<locals>.<listcomp>)
+plain_function
+Worker.method, Worker.class_method, Worker.static_method
+consume_generator > generator           (the generator burns)
+make_closure.<locals>.closure > make_closure.<locals>.closure.<locals>.inner
+sort_with_key > key_function            (called by sorted, in C)
+reduce_with > reducer                   (called by functools.reduce, in C)
+recurse, 40 times
+comprehension                           (3.11: > comprehension.<locals>.<listcomp>)
 """
+
 import functools
 
 from truth import Stop, Truth, clock, ready

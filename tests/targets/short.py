@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Truth: a script that burns 100 ms of CPU time in brief_work and exits with status 7: everything it does lies in the
-time that a profiler needs to get to know it."""
+"""Truth: a script that burns 100 ms of CPU time in brief_work and exits with status 7: everything
+it does lies in the time that a profiler needs to get to know it."""
+
 import sys
 import time
 

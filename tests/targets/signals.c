@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Truth: a timer signal every 2 ms of CPU time (or kernel tick, if that is longer) interrupts interrupted_work and
- * burns about 1 ms in on_tick > handler_work; the exact shares are printed. Below on_tick lies the C library's signal
- * return frame, then interrupted_work (or, seldom, main itself), then main. */
+/* Truth: a timer signal every 2 ms of CPU time (or kernel tick, if that is longer) interrupts
+ * interrupted_work and burns about 1 ms in on_tick > handler_work; the exact shares are printed.
+ * Below on_tick lies the C library's signal return frame, then interrupted_work (or, seldom, main
+ * itself), then main. */
 #include <sys/time.h>
 
 #include "truth.h"

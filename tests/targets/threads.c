@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Truth: three threads named red, green and blue burn in red_work, green_work and blue_work and in nothing else, about
- * 1 : 2 : 3 of the CPU time by their own thread clocks; they sleep in between, so that two CPUs suffice. The main
- * thread sleeps. Each thread prints its own line: TRUTH-red {...}. */
+/* Truth: three threads named red, green and blue burn in red_work, green_work and blue_work and in
+ * nothing else, about 1 : 2 : 3 of the CPU time by their own thread clocks; they sleep in between,
+ * so that two CPUs suffice. The main thread sleeps. Each thread prints its own line: TRUTH-red
+ * {...}. */
 #include <pthread.h>
 
 #include "truth.h"
@@ -39,7 +40,8 @@ static void *worker_main(void *arg)
 	pthread_setname_np(pthread_self(), w->name);
 	truth_begin(&w->truth, w->units);
 	while (!truth_stopped) {
-		TRUTH_BURST(&w->truth, 0, w->function, w->work(w->units * (10 + truth_random(&w->truth, 20))));
+		TRUTH_BURST(&w->truth, 0, w->function,
+			w->work(w->units * (10 + truth_random(&w->truth, 20))));
 		nanosleep(&pause, NULL);
 	}
 	snprintf(word, sizeof(word), "TRUTH-%s", w->name);
@@ -51,7 +53,8 @@ static void *worker_main(void *arg)
 
 int main(int argc, char **argv)
 {
-	struct worker workers[] = {{.name = "red", .work = red_work, .function = "red_work", .units = 10},
+	struct worker workers[] = {
+		{.name = "red", .work = red_work, .function = "red_work", .units = 10},
 		{.name = "green", .work = green_work, .function = "green_work", .units = 20},
 		{.name = "blue", .work = blue_work, .function = "blue_work", .units = 30}};
 	pthread_t threads[3];

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How a target keeps its own account of where its CPU time goes, so that a profile can be compared with it.
+/* How a target keeps its own account of where its CPU time goes, so that a profile can be compared
+ * with it.
  *
- * A target burns CPU in bursts of random length, each within one named part, and reads the thread's CPU clock
- * at the borders of a burst only (0.1 - 1 ms apart, so that the reading itself stays below 0.5 %). The borders lie
- * in the caller: a part's function does nothing but burn.
+ * A target burns CPU in bursts of random length, each within one named part, and reads the thread's
+ * CPU clock at the borders of a burst only (0.1 - 1 ms apart, so that the reading itself stays
+ * below 0.5 %). The borders lie in the caller: a part's function does nothing but burn.
  *
  * On stdout: `READY PID` when the work begins, and at the end one line
  *   TRUTH {"cpu_ns": N, "parts": {"NAME": {"ns": N, "bursts": N}, ...}}
- * The end comes with SIGTERM, and at the latest after the seconds given as the first argument (20). */
+ * The end comes with SIGTERM, and at the latest after the seconds given as the first argument (20).
+ */
 #ifndef PROFD_TARGETS_TRUTH_H
 #define PROFD_TARGETS_TRUTH_H
 
@@ -89,8 +91,8 @@ static inline void truth_print(const struct truth *t, const char *word)
 
 		if (!part->name)
 			continue;
-		printf("%s\"%s\": {\"ns\": %llu, \"bursts\": %llu}", comma, part->name, (unsigned long long)part->ns,
-			(unsigned long long)part->bursts);
+		printf("%s\"%s\": {\"ns\": %llu, \"bursts\": %llu}", comma, part->name,
+			(unsigned long long)part->ns, (unsigned long long)part->bursts);
 		comma = ", ";
 	}
 	printf("}}\n");
@@ -121,11 +123,11 @@ static inline __attribute__((always_inline)) void burn(uint64_t units)
 }
 
 /* One burst of `call` accounted to part number `i`. */
-#define TRUTH_BURST(t, i, name, call)                                                                     \
-	do {                                                                                              \
-		uint64_t truth_from = truth_clock_ns();                                                   \
-		call;                                                                                     \
-		truth_add(&(t)->parts[i], name, truth_clock_ns() - truth_from);                           \
+#define TRUTH_BURST(t, i, name, call)                                                              \
+	do {                                                                                       \
+		uint64_t truth_from = truth_clock_ns();                                            \
+		call;                                                                              \
+		truth_add(&(t)->parts[i], name, truth_clock_ns() - truth_from);                    \
 	} while (0)
 
 #endif

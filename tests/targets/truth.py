@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How a Python target keeps its own account of where its CPU time goes; truth.h says the same for C.
+"""How a Python target keeps its own account of where its CPU time goes; truth.h says the same for
+C.
 
-A burst is one call of a part's function, 0.1 - 2 ms long, with the thread's CPU clock read before and after it. On
-stdout: `READY PID` when the work begins, and at the end `TRUTH {"cpu_ns": N, "parts": {NAME: {"ns": N, "bursts": N}}}`.
-The end comes with SIGTERM, and at the latest after the seconds given as the first argument (20).
+A burst is one call of a part's function, 0.1 - 2 ms long, with the thread's CPU clock read before
+and after it. On stdout: `READY PID` when the work begins, and at the end `TRUTH {"cpu_ns": N,
+"parts": {NAME: {"ns": N, "bursts": N}}}`. The end comes with SIGTERM, and at the latest after the
+seconds given as the first argument (20).
 """
+
 import json
 import os
 import random

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A small web back end, standard library only: the workload of `make demo`, and a picture of what profd is made for.
+"""A small web back end, standard library only: the workload of `make demo`, and a picture of what
+profd is made for.
 
-One process: an HTTP server with a thread per connection, routes that parse, query, sort, render and hash, a worker
-thread that builds reports in native code (zlib, hashlib) from a queue, and a load generator of its own: a child process
-of two clients on the loopback. It ends by itself after the seconds given (30), or with SIGTERM.
+One process: an HTTP server with a thread per connection, routes that parse, query, sort, render
+and hash, a worker thread that builds reports in native code (zlib, hashlib) from a queue, and a
+load generator of its own: a child process of two clients on the loopback. It ends by itself after
+the seconds given (30), or with SIGTERM.
 
     webapp.py [SECONDS]        prints READY PID as soon as it serves
 """
+
 import hashlib
 import html
 import http.client
@@ -24,14 +27,15 @@ import time
 import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-WORDS = """time network socket buffer kernel thread stack frame sample profile flame graph engine table index page
-cache queue worker request response header cookie session token order basket customer invoice price""".split()
+WORDS = """time network socket buffer kernel thread stack frame sample profile flame graph engine
+table index page cache queue worker request response header cookie session token order basket
+customer invoice price""".split()
 
 PAGE = string.Template("""<!doctype html><html><head><title>$title</title></head>
 <body><h1>$title</h1><table>$rows</table><footer>$footer</footer></body></html>""")
 
 
-# ---- storage -------------------------------------------------------------------------------------------
+# ---- storage -----------------------------------------------------------------------------------
 
 
 class OrderStore:
@@ -40,27 +44,45 @@ class OrderStore:
     def __init__(self, count=1200):
         self.lock = threading.Lock()
         self.db = sqlite3.connect(":memory:", check_same_thread=False)
-        self.db.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT, item TEXT, price REAL, note TEXT)")
+        self.db.execute(
+            "CREATE TABLE orders "
+            "(id INTEGER PRIMARY KEY, customer TEXT, item TEXT, price REAL, note TEXT)"
+        )
         chance = random.Random(7)
-        self.db.executemany("INSERT INTO orders VALUES (?, ?, ?, ?, ?)", (self.make_order(chance, i) for i in range(count)))
+        self.db.executemany(
+            "INSERT INTO orders VALUES (?, ?, ?, ?, ?)",
+            (self.make_order(chance, i) for i in range(count)),
+        )
 
     @staticmethod
     def make_order(chance, number):
         note = " ".join(chance.choices(WORDS, k=12))
-        return number, f"customer-{chance.randrange(300)}", chance.choice(WORDS), chance.random() * 100, note
+        return (
+            number,
+            f"customer-{chance.randrange(300)}",
+            chance.choice(WORDS),
+            chance.random() * 100,
+            note,
+        )
 
     def search(self, word):
-        query = "SELECT id, customer, item, price, note FROM orders WHERE note LIKE ? ORDER BY price DESC LIMIT 60"
+        query = (
+            "SELECT id, customer, item, price, note FROM orders "
+            "WHERE note LIKE ? ORDER BY price DESC LIMIT 60"
+        )
         with self.lock:
             return self.db.execute(query, (f"%{word}%",)).fetchall()
 
     def turnover_by_customer(self):
-        query = "SELECT customer, SUM(price), COUNT(*) FROM orders GROUP BY customer ORDER BY 2 DESC LIMIT 40"
+        query = (
+            "SELECT customer, SUM(price), COUNT(*) FROM orders "
+            "GROUP BY customer ORDER BY 2 DESC LIMIT 40"
+        )
         with self.lock:
             return self.db.execute(query).fetchall()
 
 
-# ---- logic -----------------------------------------------------------------------------------------------
+# ---- logic -------------------------------------------------------------------------------------
 
 
 def edit_distance(left, right):
@@ -97,15 +119,20 @@ def sign_session(user, rounds=2500):
 
 
 def serialize_orders(rows):
-    return json.dumps([{"id": r[0], "customer": r[1], "item": r[2], "price": round(r[3], 2)} for r in rows])
+    return json.dumps(
+        [{"id": r[0], "customer": r[1], "item": r[2], "price": round(r[3], 2)} for r in rows]
+    )
 
 
 def render_page(title, rows):
-    cells = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    cells = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
+        for row in rows
+    )
     return PAGE.substitute(title=html.escape(title), rows=cells, footer=time.strftime("%H:%M:%S"))
 
 
-# ---- the worker thread -------------------------------------------------------------------------------------
+# ---- the worker thread -------------------------------------------------------------------------
 
 
 class ReportWorker(threading.Thread):
@@ -127,7 +154,10 @@ class ReportWorker(threading.Thread):
 
     def collect_lines(self, name):
         rows = self.store.turnover_by_customer()
-        return "\n".join(f"{name};{customer};{total:.2f};{count}" for customer, total, count in rows) * 40
+        return (
+            "\n".join(f"{name};{customer};{total:.2f};{count}" for customer, total, count in rows)
+            * 40
+        )
 
     def compress(self, text):
         return zlib.compress(text.encode(), 9)
@@ -136,12 +166,14 @@ class ReportWorker(threading.Thread):
         return hashlib.sha256(data * 20).hexdigest()
 
 
-# ---- HTTP --------------------------------------------------------------------------------------------------
+# ---- HTTP --------------------------------------------------------------------------------------
 
 
 class Application(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # a reply is one packet: two small ones would wait for the client's acknowledgement
+    wbufsize = (
+        -1
+    )  # a reply is one packet: two small ones would wait for the client's acknowledgement
     store = None
     worker = None
 
@@ -175,7 +207,12 @@ class Application(BaseHTTPRequestHandler):
     def get_suggest(self, typed):
         self.reply(200, "application/json", json.dumps(suggest_words(typed)))
 
-    ROUTES = {"/orders": get_orders, "/report": get_report, "/login": get_login, "/suggest": get_suggest}
+    ROUTES = {
+        "/orders": get_orders,
+        "/report": get_report,
+        "/login": get_login,
+        "/suggest": get_suggest,
+    }
 
     def reply(self, status, kind, text):
         data = text.encode()
@@ -189,7 +226,7 @@ class Application(BaseHTTPRequestHandler):
         pass
 
 
-# ---- load --------------------------------------------------------------------------------------------------
+# ---- load --------------------------------------------------------------------------------------
 
 
 def client_loop(port, seed, until):
@@ -206,7 +243,9 @@ def client_loop(port, seed, until):
         elif turn < 0.9:
             connection.request("GET", f"/suggest?{chance.choice(WORDS)[:-1]}")
         else:
-            connection.request("POST", "/orders", json.dumps({"items": chance.choices(WORDS, k=200)}))
+            connection.request(
+                "POST", "/orders", json.dumps({"items": chance.choices(WORDS, k=200)})
+            )
         connection.getresponse().read()
 
 

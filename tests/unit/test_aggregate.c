@@ -75,8 +75,10 @@ static void test_merge_whole(void **state)
 static void test_merge_eval_without_frame_yet(void **state)
 {
 	(void)state;
-	/* The innermost eval loop has not linked its frame yet: it stays, the others find theirs. */
-	check_merge("EBEC", true, "cd.", true, "EBcdC", true);
+	/* The innermost eval loop has not linked its frame yet, or not any more: it goes to its caller's
+	 * account, and so does what it calls; the others find theirs. */
+	check_merge("EBEC", true, "cd.", true, "BcdC", true);
+	check_merge("AEBEC", true, "cd.", true, "ABcdC", true);
 	/* A thread that is not in Python at all keeps its native frames. */
 	check_merge("AEB", true, "", true, "AEB", true);
 }

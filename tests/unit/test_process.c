@@ -33,7 +33,8 @@ static void test_maps_lines(void **state)
 	char copy[512];
 
 	(void)state;
-	assert_true(parse("7f0000001000-7f0000003000 r-xp 00002000 fe:00 1234                       /lib/libc.so.6",
+	assert_true(parse(
+		"7f0000001000-7f0000003000 r-xp 00002000 fe:00 1234                       /lib/libc.so.6",
 		&line, copy, sizeof(copy)));
 	assert_int_equal(line.start, 0x7f0000001000);
 	assert_int_equal(line.end, 0x7f0000003000);
@@ -42,12 +43,13 @@ static void test_maps_lines(void **state)
 	assert_string_equal(line.path, "/lib/libc.so.6");
 	assert_true(parse("1000-2000 rwxp 00000000 00:00 0 ", &line, copy, sizeof(copy)));
 	assert_string_equal(line.path, "");
-	assert_true(parse("1000-2000 r-xp 00000000 00:01 9 /a b\\012c (deleted)", &line, copy, sizeof(copy)));
+	assert_true(parse(
+		"1000-2000 r-xp 00000000 00:01 9 /a b\\012c (deleted)", &line, copy, sizeof(copy)));
 	assert_string_equal(line.path, "/a b\nc");
 	assert_false(parse("1000-2000 rw-p 00000000 00:00 0 [heap]", &line, copy, sizeof(copy)));
 	assert_false(parse("2000-1000 r-xp 00000000 00:00 0 ", &line, copy, sizeof(copy)));
-	assert_false(parse("ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]", &line, copy,
-		sizeof(copy)));
+	assert_false(parse("ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]",
+		&line, copy, sizeof(copy)));
 	assert_false(parse("", &line, copy, sizeof(copy)));
 	assert_false(parse("garbage", &line, copy, sizeof(copy)));
 	assert_false(parse("1000-2000 r-xp", &line, copy, sizeof(copy)));
@@ -73,7 +75,8 @@ static void test_own_process(void **state)
 	assert_ptr_equal(process_image(t, m->image->number), m->image);
 	for (size_t i = 0; i < p->n_mappings; i++) {
 		assert_true(!i || p->mappings[i - 1].end <= p->mappings[i].start);
-		vdso |= p->mappings[i].kind == MAPPING_VDSO && p->mappings[i].image && p->mappings[i].image->is_elf;
+		vdso |= p->mappings[i].kind == MAPPING_VDSO && p->mappings[i].image &&
+			p->mappings[i].image->is_elf;
 	}
 	assert_true(vdso);
 	assert_null(process_mapping(p, 16));
@@ -95,7 +98,8 @@ static void test_no_process(void **state)
 
 static void test_read_memory(void **state)
 {
-	char *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), copy[8192];
+	char *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+	     copy[8192];
 	uint32_t self = (uint32_t)getpid();
 
 	(void)state;
@@ -108,7 +112,8 @@ static void test_read_memory(void **state)
 	munmap(pages, 4096);
 }
 
-/* A target's symbolic link must not lead profd out of the target's root, nor to a device or FIFO. */
+/* A target's symbolic link must not lead profd out of the target's root, nor to a device or FIFO.
+ */
 static void test_open_file(void **state)
 {
 	char folder[] = "/tmp/profd-test-XXXXXX", path[PATH_MAX];
@@ -271,6 +276,42 @@ static void test_family(void **state)
 	assert_int_equal(process_descendants(0x7ffffffe, &list, &n), -ESRCH);
 }
 
+/* Busy ones first, idle ones and profd's own left out, however many there are. */
+static void test_busy(void **state)
+{
+	enum { CHILDREN = 3 };
+	struct process_usage before[CHILDREN + 1] = {{.pid = (uint32_t)getpid()}};
+	struct process_busy busy[CHILDREN];
+	pid_t children[CHILDREN];
+	size_t n;
+
+	(void)state;
+	for (int i = 0; i < CHILDREN; i++) {
+		children[i] = fork();
+		for (volatile unsigned long spin = 0; !children[i]; spin++)
+			if (i == 2)
+				pause();
+		before[i + 1] = (struct process_usage){.pid = (uint32_t)children[i]};
+	}
+	for (int i = 0; i < 2; i++) {
+		struct process_usage now = {0};
+
+		while (now.cpu_ticks < (i ? 4 : 20))
+			assert_true(process_usage_read((uint32_t)children[i], &now));
+	}
+	kill(children[0], SIGSTOP);
+	kill(children[1], SIGSTOP);
+	n = process_busy_since(before, CHILDREN + 1, 1, busy, CHILDREN);
+	assert_int_equal(n, 2);
+	assert_true(busy[0].share >= busy[1].share && busy[1].share >= 0.04);
+	assert_int_equal(process_busy_since(before, CHILDREN + 1, 1, busy + 1, 1), 1);
+	assert_int_equal(busy[1].pid, busy[0].pid);
+	for (int i = 0; i < CHILDREN; i++) {
+		kill(children[i], SIGKILL);
+		waitpid(children[i], NULL, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +323,7 @@ int main(void)
 		cmocka_unit_test(test_fork_exec_exit),
 		cmocka_unit_test(test_late_mapping),
 		cmocka_unit_test(test_family),
+		cmocka_unit_test(test_busy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

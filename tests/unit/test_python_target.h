@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -126,6 +127,7 @@ static inline void target_start(struct target *t, const char *interpreter, const
 	if (!t->pid) {
 		dup2(in[0], 0);
 		dup2(out[1], 1);
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nothing behind */
 		setenv("PYTHONIOENCODING", "utf-8", 1);
 		execlp(interpreter, interpreter, "-X", "utf8", t->script, (char *)NULL);
 		_exit(127);

@@ -36,8 +36,9 @@ static void world_open(struct world *w, struct image *image)
 	assert_non_null(w->rules);
 	assert_non_null(image);
 	w->rc = table_compile(&w->table, image, w->rules);
-	w->mapping = (struct profd_mapping){
-		.end = UINT64_MAX, .vaddr_start = w->table.vaddr_start, .n_pages = w->table.n_pages};
+	w->mapping = (struct profd_mapping){.end = UINT64_MAX,
+		.vaddr_start = w->table.vaddr_start,
+		.n_pages = w->table.n_pages};
 	w->host = (struct profd_host){.cells = (const uint64_t *)(const void *)w->table.cells,
 		.n_cells = w->table.n_cells,
 		.mappings = &w->mapping,
@@ -86,20 +87,21 @@ static void world_of(struct world *w, const char *augmentation, const void *prog
 	assert_int_equal(w->rc, 0);
 }
 
-#define WORLD_OF(w, augmentation, ...) \
-	do { \
-		static const uint8_t program_[] = {__VA_ARGS__}; \
-		world_of((w), (augmentation), program_, sizeof(program_)); \
+#define WORLD_OF(w, augmentation, ...)                                                             \
+	do {                                                                                       \
+		static const uint8_t program_[] = {__VA_ARGS__};                                   \
+		world_of((w), (augmentation), program_, sizeof(program_));                         \
 	} while (0)
 
-/* ---- ordinary functions ----------------------------------------------------------------------------- */
+/* ---- ordinary functions ---------------------------------------------------------------------- */
 
 static void test_rows(void **state)
 {
 	struct world w;
 
 	(void)state;
-	WORLD_OF(&w, "z", 0x41, /* advance 1 */ 0x0e, 16, /* def_cfa_offset */ 0x86, 2, /* rbp at cfa-16 */
+	WORLD_OF(&w, "z", 0x41, /* advance 1 */ 0x0e, 16, /* def_cfa_offset */ 0x86,
+		2,                             /* rbp at cfa-16 */
 		0x43, /* advance 3 */ 0x0d, 6, /* def_cfa_register rbp */
 		0x02, 0x80, /* advance 0x80 */ 0x0a, /* remember */ 0x0c, 7, 8, /* def_cfa rsp+8 */
 		0xc6, /* restore rbp */ 0x41, 0x0b /* restore state */);
@@ -124,11 +126,14 @@ static void test_wide_instructions(void **state)
 	struct world w;
 
 	(void)state;
-	WORLD_OF(&w, "z", 0x03, 0x10, 0, /* advance2 16 */ 0x12, 7, 0x7c, /* def_cfa_sf rsp, -4 * -8 */
-		0x04, 0x10, 0, 0, 0, /* advance4 16 */ 0x13, 0x7a, /* def_cfa_offset_sf -6 * -8 */
+	WORLD_OF(&w, "z", 0x03, 0x10, 0, /* advance2 16 */ 0x12, 7,
+		0x7c,                                               /* def_cfa_sf rsp, -4 * -8 */
+		0x04, 0x10, 0, 0, 0, /* advance4 16 */ 0x13, 0x7a,  /* def_cfa_offset_sf -6 * -8 */
 		0x05, 6, 3, /* offset_extended rbp, 3 * -8 */ 0x50, /* advance 16 */
-		0x11, 6, 4, /* offset_extended_sf */ 0x2e, 16, /* GNU_args_size */ 0x50, 0x2f, 6, 0x70,
-		/* GNU_negative_offset_extended */ 0x50, 0x08, 6, /* same_value */ 0x50, 0x07, 6 /* undefined */);
+		0x11, 6, 4, /* offset_extended_sf */ 0x2e, 16, /* GNU_args_size */ 0x50, 0x2f, 6,
+		0x70,
+		/* GNU_negative_offset_extended */ 0x50, 0x08, 6, /* same_value */ 0x50, 0x07,
+		6 /* undefined */);
 	assert_cfa(&w, F + 16, 7, 32);
 	assert_cfa(&w, F + 32, 7, 48);
 	assert_int_equal(rule_at(&w, F + 32).fp_off, -24);
@@ -145,7 +150,8 @@ static void test_end_and_register(void **state)
 	struct world w;
 
 	(void)state;
-	WORLD_OF(&w, "z", 0x48, 0x0e, 0, 0x09, 16, 5, /* return address in rdi: vfork */ 0x48, 0x07, 16);
+	WORLD_OF(&w, "z", 0x48, 0x0e, 0, 0x09, 16, 5, /* return address in rdi: vfork */ 0x48, 0x07,
+		16);
 	assert_cfa(&w, F, 7, 8);
 	assert_int_equal(rule_at(&w, F + 8).ra, PROFD_RESTORE_REG);
 	assert_int_equal(rule_at(&w, F + 8).ra_off, 5);
@@ -154,7 +160,7 @@ static void test_end_and_register(void **state)
 	world_close(&w);
 }
 
-/* ---- expressions -------------------------------------------------------------------------------------- */
+/* ---- expressions ----------------------------------------------------------------------------- */
 
 static void test_expressions(void **state)
 {
@@ -167,8 +173,9 @@ static void test_expressions(void **state)
 		/* *(rbp - 8), rbp at *(rbp + 0): a realigned stack */
 		0x48, 0x0f, 3, 0x76, 0x78, 0x06, 0x10, 6, 2, 0x76, 0,
 		/* *(rsp + 16) + 8 in three spellings */
-		0x48, 0x0f, 5, 0x77, 16, 0x06, 0x23, 8, 0xc6, 0x48, 0x0f, 6, 0x77, 16, 0x06, 0x08, 8, 0x22,
-		0x48, 0x0f, 6, 0x77, 14, 0x23, 2, 0x06, 0x38, 0x48 /* ... without its plus */,
+		0x48, 0x0f, 5, 0x77, 16, 0x06, 0x23, 8, 0xc6, 0x48, 0x0f, 6, 0x77, 16, 0x06, 0x08,
+		8, 0x22, 0x48, 0x0f, 6, 0x77, 14, 0x23, 2, 0x06, 0x38,
+		0x48 /* ... without its plus */,
 		/* r12 + 40 */ 0x0f, 2, 0x7c, 40, 0x48, /* something else: lit0 */ 0x0f, 1, 0x30);
 	r = rule_at(&w, F);
 	assert_int_equal(r.cfa, PROFD_CFA_PLT);
@@ -214,13 +221,14 @@ static void test_stack_switch_is_unsupported(void **state)
 	struct world w;
 
 	(void)state;
-	WORLD_OF(&w, "z", 0x14, 7, 0, /* val_offset rsp = CFA: says nothing new */ 0x48, 0x05, 7, 2);
+	WORLD_OF(
+		&w, "z", 0x14, 7, 0, /* val_offset rsp = CFA: says nothing new */ 0x48, 0x05, 7, 2);
 	assert_cfa(&w, F, 7, 8);
 	assert_int_equal(rule_at(&w, F + 8).cfa, PROFD_CFA_UNSUPPORTED);
 	world_close(&w);
 }
 
-/* ---- pages and ranges ----------------------------------------------------------------------------------- */
+/* ---- pages and ranges ------------------------------------------------------------------------ */
 
 static void test_pages(void **state)
 {
@@ -231,8 +239,10 @@ static void test_pages(void **state)
 	struct world w;
 
 	(void)state;
-	put_fde(&eh, cie, false, 0x10000, 0x20000, two_rows, sizeof(two_rows)); /* a row at a page's first byte */
-	put_fde(&eh, cie, false, 0x30000, 0x30000, late_row, sizeof(late_row)); /* at a page's last; pages without */
+	put_fde(&eh, cie, false, 0x10000, 0x20000, two_rows,
+		sizeof(two_rows)); /* a row at a page's first byte */
+	put_fde(&eh, cie, false, 0x30000, 0x30000, late_row,
+		sizeof(late_row)); /* at a page's last; pages without */
 	put_fde(&eh, cie, false, 0x60000, 0x10, "", 0);
 	world_open(&w, elf_image(&(struct elf_parts){.eh_frame = &eh}));
 	assert_int_equal(w.rc, 0);
@@ -263,11 +273,13 @@ static void test_ranges(void **state)
 	(void)state;
 	put_fde(&eh, cie, false, F + 0x300, 0x10, other, sizeof(other)); /* not in order */
 	put_fde(&eh, cie, false, F + 0x100, 0x100, "", 0);
-	put_fde(&eh, cie, false, F + 0x180, 0x100, other, sizeof(other)); /* overlaps: the first one wins */
+	put_fde(&eh, cie, false, F + 0x180, 0x100, other,
+		sizeof(other)); /* overlaps: the first one wins */
 	put_fde(&eh, cie, false, F + 0x400, 0, other, sizeof(other));
 	put_fde(&eh, cie, false, 0, 0x20, other, sizeof(other)); /* dropped by the linker */
 	put_fde(&eh, cie, false, UINT64_MAX - 4, 0x20, other, sizeof(other));
-	put_fde(&eh, cie, false, TEXT_AT + TEXT_BYTES - 1, 2, other, sizeof(other)); /* leaves its segment */
+	put_fde(&eh, cie, false, TEXT_AT + TEXT_BYTES - 1, 2, other,
+		sizeof(other)); /* leaves its segment */
 	world_open(&w, elf_image(&(struct elf_parts){.eh_frame = &eh}));
 	assert_int_equal(w.rc, 0);
 	assert_int_equal(rule_at(&w, F).cfa, PROFD_CFA_NONE);
@@ -358,7 +370,7 @@ static void test_rules_are_shared(void **state)
 	world_close(&w);
 }
 
-/* ---- hostile files -------------------------------------------------------------------------------------- */
+/* ---- hostile files --------------------------------------------------------------------------- */
 
 static void test_bad_instruction(void **state)
 {
@@ -377,7 +389,8 @@ static void test_bad_instruction(void **state)
 	WORLD_OF(&w, "z", 0x0f, 0xff, 0xff, 0x7f /* an expression longer than the entry */);
 	assert_int_equal(rule_at(&w, F).cfa, PROFD_CFA_UNSUPPORTED);
 	world_close(&w);
-	WORLD_OF(&w, "z", 0x04, 0xff, 0xff, 0xff, 0xff, 0x0e, 64 /* advances out of the function */);
+	WORLD_OF(
+		&w, "z", 0x04, 0xff, 0xff, 0xff, 0xff, 0x0e, 64 /* advances out of the function */);
 	assert_cfa(&w, F + 0xff, 7, 8);
 	world_close(&w);
 }
@@ -392,6 +405,66 @@ static void test_remember_without_end(void **state)
 	world_of(&w, "z", program, sizeof(program));
 	assert_int_equal(rule_at(&w, F).cfa, PROFD_CFA_UNSUPPORTED);
 	world_close(&w);
+}
+
+/* Each CIE a copy of the one before it, the rest of the section its instructions: read once each
+ * that would take time that grows with the square of the size. */
+static void test_nested_cies(void **state)
+{
+	enum { CIES = 120 };
+	static const uint8_t body[] = {0, 0, 0, 0, 1, 'z', 0, 1, 0x78, 16, 0};
+	struct bytes eh = {.n = 0};
+	size_t starts[CIES];
+	struct world w;
+
+	(void)state;
+	put_fde(&eh, put_cie(&eh, "z", false), false, F, 0x100, "", 0);
+	for (int i = 0; i < CIES; i++) {
+		starts[i] = eh.n;
+		put_u32(&eh, 0); /* its length follows */
+		put(&eh, body, sizeof(body));
+		put_u8(&eh, 0x16); /* val_expression of rax, over the next one's head */
+		put_u8(&eh, 0);
+		put_u8(&eh, 4 + sizeof(body) + 3);
+	}
+	for (int i = 0; i < 20; i++)
+		put_u8(&eh, 0);
+	for (int i = 0; i < CIES; i++) {
+		uint32_t n = (uint32_t)(eh.n - starts[i] - 4);
+
+		memcpy(eh.data + starts[i], &n, sizeof(n));
+	}
+	for (int i = 0; i < CIES; i++)
+		put_fde(&eh, starts[i], false, F + 0x100 + (unsigned)i * 0x10, 0x10, "", 0);
+	world_open(&w, elf_image(&(struct elf_parts){.eh_frame = &eh}));
+	assert_int_equal(w.rc, 0);
+	assert_cfa(&w, F, 7, 8);
+	assert_true(w.table.n_bad_entries > CIES / 2);
+	world_close(&w);
+}
+
+/* Rule numbers are shared by all files, so that one file may not use them up. */
+static void test_too_many_rules(void **state)
+{
+	struct profd_rule rule = {.cfa = PROFD_CFA_REG, .cfa_off = 1};
+	struct rules *rules = rules_new();
+	uint32_t n;
+
+	(void)state;
+	assert_non_null(rules);
+	rules_allow(rules, 1);
+	assert_int_equal(rules_add(rules, &rule), RULE_FIRST);
+	rule.cfa_off = 2;
+	assert_int_equal(rules_add(rules, &rule), RULE_UNSUPPORTED);
+	rule.cfa_off = 1;
+	assert_int_equal(rules_add(rules, &rule), RULE_FIRST);
+	rule.cfa_off = 2;
+	assert_int_equal(rules_add(rules, &rule), RULE_UNSUPPORTED);
+	rules_allow(rules, 1);
+	assert_int_equal(rules_add(rules, &rule), RULE_FIRST + 1);
+	rules_all(rules, &n);
+	assert_int_equal(n, RULE_FIRST + 2);
+	rules_free(rules);
 }
 
 /* What a walker relies on: it holds for every table, whatever it was made of. */
@@ -421,7 +494,8 @@ static uint32_t draw(uint64_t *random, uint32_t below)
 }
 
 /* A copy of this very program with some bytes changed, most of them where unwinding looks. */
-static struct image *damaged_self(const struct buf *self, uint64_t *random, uint32_t at, uint32_t bytes)
+static struct image *damaged_self(
+	const struct buf *self, uint64_t *random, uint32_t at, uint32_t bytes)
 {
 	FD_CLOSE int fd = memfd_create("damaged", MFD_CLOEXEC);
 	uint32_t n = 1 + draw(random, 8);
@@ -503,6 +577,8 @@ int main(void)
 		cmocka_unit_test(test_rules_are_shared),
 		cmocka_unit_test(test_bad_instruction),
 		cmocka_unit_test(test_remember_without_end),
+		cmocka_unit_test(test_nested_cies),
+		cmocka_unit_test(test_too_many_rules),
 		cmocka_unit_test(test_damaged_files),
 	};
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tables in the kernel's area: what fits, what does not, when places are used again; and walks finished in
- * user space. */
+/* Tables in the kernel's area: what fits, what does not, when places are used again; and walks
+ * finished in user space. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -18,7 +18,7 @@
 #include "unwind/unwind.h"
 #include "unwind_elf.h"
 
-/* ---- area ------------------------------------------------------------------------------------------------ */
+/* ---- area ------------------------------------------------------------------------------------ */
 
 static void test_area(void **state)
 {
@@ -34,7 +34,8 @@ static void test_area(void **state)
 	(void)state;
 	assert_int_equal(area_init(&a, SIZE), 0);
 	for (int step = 0; step < 20000; step++) {
-		unsigned i = (unsigned)((random = random * 6364136223846793005ULL + 1) >> 40) % PIECES;
+		unsigned i =
+			(unsigned)((random = random * 6364136223846793005ULL + 1) >> 40) % PIECES;
 		uint32_t n = 1 + (uint32_t)(random >> 33) % 30;
 
 		if (pieces[i].n) {
@@ -60,7 +61,7 @@ static void test_area(void **state)
 	area_close(&a);
 }
 
-/* ---- made-up processes ------------------------------------------------------------------------------------- */
+/* ---- processes with made-up files ------------------------------------------------------------ */
 
 enum { N_CELLS = 64, N_MAPPINGS = 8 };
 
@@ -75,7 +76,8 @@ struct world {
 	struct process process;
 };
 
-/* A file whose table takes 2 + 2 * functions + 1 cells: one page, and for each function a row and a gap. */
+/* A file whose table takes 2 + 2 * functions + 1 cells: one page, and for each function a row and a
+ * gap. */
 static struct image *file_of(unsigned functions)
 {
 	struct bytes eh = {.n = 0};
@@ -125,7 +127,8 @@ static int map(struct world *w, uint32_t pid, struct image *a, struct image *b)
 	struct image *images[2] = {a, b};
 	static uint64_t generation;
 
-	w->process = (struct process){.pid = pid, .mappings = w->process_mappings, .generation = ++generation};
+	w->process = (struct process){
+		.pid = pid, .mappings = w->process_mappings, .generation = ++generation};
 	for (int i = 0; i < 2 && images[i]; i++) {
 		uint64_t bias = 0x7f0000000000 + (uint64_t)i * 0x1000000;
 
@@ -194,7 +197,8 @@ static void test_area_full(void **state)
 	assert_int_equal(unwind_bind(w->unwind, &w->tables, NULL), 0);
 	assert_int_equal(map(w, 1, w->images[0], w->images[1]), 0);
 	assert_int_equal(map(w, 2, w->images[1], w->images[2]), -ENOSPC);
-	assert_int_equal(w->mappings[2].start, w->process_mappings[0].start); /* what fits is there */
+	assert_int_equal(
+		w->mappings[2].start, w->process_mappings[0].start); /* what fits is there */
 	assert_int_equal(w->mappings[3].start, 0);
 	assert_int_equal(finish(w, 0, &n), WALK_COMPLETE);
 	assert_int_equal(finish(w, 1, &n), WALK_COMPLETE); /* from user memory */
@@ -275,7 +279,7 @@ static void test_sample_without_registers_stays(void **state)
 	assert_int_equal(s.user_end, WALK_NOT_READY);
 }
 
-/* ---- this very process --------------------------------------------------------------------------------------- */
+/* ---- this very process ----------------------------------------------------------------------- */
 
 enum { DEPTH = 50, CAP = 256 };
 
@@ -308,14 +312,16 @@ static __attribute__((noinline)) int capture(struct self *s, int depth)
 	getcontext(&s->context);
 	_Unwind_Backtrace(note_frame, s);
 	sp = (const uint8_t *)s->context.uc_mcontext.gregs[REG_RSP];
-	s->stack_bytes = (size_t)process_read((uint32_t)getpid(), (uint64_t)sp, s->stack, sizeof(s->stack));
+	s->stack_bytes =
+		(size_t)process_read((uint32_t)getpid(), (uint64_t)sp, s->stack, sizeof(s->stack));
 	return 1;
 }
 
 static void registers_of(const ucontext_t *c, uint64_t *to)
 {
-	static const int order[USER_REGISTERS] = {REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI, REG_RBP,
-		REG_RSP, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP};
+	static const int order[USER_REGISTERS] = {REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI,
+		REG_RDI, REG_RBP, REG_RSP, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13,
+		REG_R14, REG_R15, REG_RIP};
 
 	for (int i = 0; i < USER_REGISTERS; i++)
 		to[i] = (uint64_t)c->uc_mcontext.gregs[order[i]];

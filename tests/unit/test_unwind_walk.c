@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The walker of bpf/native.h in a made-up world: a code mapping whose rows the tests choose, and a stack. */
+/* The walker of bpf/native.h in a made-up world: a code mapping whose rows the tests choose, and a
+ * stack. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -22,8 +23,23 @@ enum {
 	RULES = 16,
 };
 
-enum rules { R_GAP, R_UNSUPPORTED, R_END, R_PUSHED, R_LEAF, R_FP, R_FAR_FP, R_SIGNAL, R_IN_RDI, R_STUCK, R_DEREF,
-	R_REALIGNED, R_PLT, R_LOST, R_R12 };
+enum rules {
+	R_GAP,
+	R_UNSUPPORTED,
+	R_END,
+	R_PUSHED,
+	R_LEAF,
+	R_FP,
+	R_FAR_FP,
+	R_SIGNAL,
+	R_IN_RDI,
+	R_STUCK,
+	R_DEREF,
+	R_REALIGNED,
+	R_PLT,
+	R_LOST,
+	R_R12
+};
 
 struct world {
 	struct profd_host host;
@@ -40,24 +56,62 @@ static const struct profd_rule rules[RULES] = {
 	[R_GAP] = {.cfa = PROFD_CFA_NONE},
 	[R_UNSUPPORTED] = {.cfa = PROFD_CFA_UNSUPPORTED},
 	[R_END] = {.cfa = PROFD_CFA_END},
-	[R_PUSHED] = {.cfa = PROFD_CFA_REG, .cfa_reg = 7, .cfa_off = 16, .ra = PROFD_RESTORE_CFA, .ra_off = -8,
-		.fp = PROFD_RESTORE_CFA, .fp_off = -16},
-	[R_LEAF] = {.cfa = PROFD_CFA_REG, .cfa_reg = 7, .cfa_off = 8, .ra = PROFD_RESTORE_CFA, .ra_off = -8},
-	[R_FP] = {.cfa = PROFD_CFA_REG, .cfa_reg = 6, .cfa_off = 16, .ra = PROFD_RESTORE_CFA, .ra_off = -8,
-		.fp = PROFD_RESTORE_CFA, .fp_off = -16},
-	[R_FAR_FP] = {.cfa = PROFD_CFA_REG, .cfa_reg = 7, .cfa_off = 64, .ra = PROFD_RESTORE_CFA, .ra_off = -8,
-		.fp = PROFD_RESTORE_CFA, .fp_off = -56},
+	[R_PUSHED] = {.cfa = PROFD_CFA_REG,
+		.cfa_reg = 7,
+		.cfa_off = 16,
+		.ra = PROFD_RESTORE_CFA,
+		.ra_off = -8,
+		.fp = PROFD_RESTORE_CFA,
+		.fp_off = -16},
+	[R_LEAF] = {.cfa = PROFD_CFA_REG,
+		.cfa_reg = 7,
+		.cfa_off = 8,
+		.ra = PROFD_RESTORE_CFA,
+		.ra_off = -8},
+	[R_FP] = {.cfa = PROFD_CFA_REG,
+		.cfa_reg = 6,
+		.cfa_off = 16,
+		.ra = PROFD_RESTORE_CFA,
+		.ra_off = -8,
+		.fp = PROFD_RESTORE_CFA,
+		.fp_off = -16},
+	[R_FAR_FP] = {.cfa = PROFD_CFA_REG,
+		.cfa_reg = 7,
+		.cfa_off = 64,
+		.ra = PROFD_RESTORE_CFA,
+		.ra_off = -8,
+		.fp = PROFD_RESTORE_CFA,
+		.fp_off = -56},
 	[R_SIGNAL] = {.cfa = PROFD_CFA_SIGNAL, .cfa_off = 40},
 	[R_IN_RDI] = {.cfa = PROFD_CFA_REG, .cfa_reg = 7, .ra = PROFD_RESTORE_REG, .ra_off = 5},
 	[R_STUCK] = {.cfa = PROFD_CFA_REG, .cfa_reg = 7, .ra = PROFD_RESTORE_CFA, .ra_off = 0},
-	[R_DEREF] = {.cfa = PROFD_CFA_DEREF, .cfa_reg = 7, .cfa_off = 8, .cfa_add = 8, .ra = PROFD_RESTORE_CFA,
+	[R_DEREF] = {.cfa = PROFD_CFA_DEREF,
+		.cfa_reg = 7,
+		.cfa_off = 8,
+		.cfa_add = 8,
+		.ra = PROFD_RESTORE_CFA,
 		.ra_off = -8},
-	[R_REALIGNED] = {.cfa = PROFD_CFA_REG, .cfa_reg = 10, .ra = PROFD_RESTORE_CFA, .ra_off = -8,
+	[R_REALIGNED] = {.cfa = PROFD_CFA_REG,
+		.cfa_reg = 10,
+		.ra = PROFD_RESTORE_CFA,
+		.ra_off = -8,
 		.fp = PROFD_RESTORE_FP},
-	[R_PLT] = {.cfa = PROFD_CFA_PLT, .cfa_reg = 7, .cfa_off = 11, .ra = PROFD_RESTORE_CFA, .ra_off = -8},
-	[R_LOST] = {.cfa = PROFD_CFA_REG, .cfa_reg = 7, .cfa_off = 8, .ra = PROFD_RESTORE_CFA, .ra_off = -8,
+	[R_PLT] = {.cfa = PROFD_CFA_PLT,
+		.cfa_reg = 7,
+		.cfa_off = 11,
+		.ra = PROFD_RESTORE_CFA,
+		.ra_off = -8},
+	[R_LOST] = {.cfa = PROFD_CFA_REG,
+		.cfa_reg = 7,
+		.cfa_off = 8,
+		.ra = PROFD_RESTORE_CFA,
+		.ra_off = -8,
 		.fp = PROFD_RESTORE_LOST},
-	[R_R12] = {.cfa = PROFD_CFA_REG, .cfa_reg = 12, .cfa_off = 8, .ra = PROFD_RESTORE_CFA, .ra_off = -8},
+	[R_R12] = {.cfa = PROFD_CFA_REG,
+		.cfa_reg = 12,
+		.cfa_off = 8,
+		.ra = PROFD_RESTORE_CFA,
+		.ra_off = -8},
 };
 
 static long read_world(void *arg, void *to, uint32_t bytes, uint64_t address)
@@ -92,9 +146,12 @@ static int setup(void **state)
 
 	assert_non_null(w);
 	memcpy(w->rules, rules, sizeof(rules));
-	w->mappings[0] = (struct profd_mapping){.start = CODE, .end = CODE + 0x2000, .bias = CODE, .n_pages = 1};
-	w->mappings[1] = (struct profd_mapping){.start = JIT, .end = JIT + 0x1000, .kind = PROFD_MAPPING_ANON};
-	w->mappings[2] = (struct profd_mapping){.start = BARE, .end = BARE + 0x1000, .kind = PROFD_MAPPING_FP};
+	w->mappings[0] = (struct profd_mapping){
+		.start = CODE, .end = CODE + 0x2000, .bias = CODE, .n_pages = 1};
+	w->mappings[1] = (struct profd_mapping){
+		.start = JIT, .end = JIT + 0x1000, .kind = PROFD_MAPPING_ANON};
+	w->mappings[2] = (struct profd_mapping){
+		.start = BARE, .end = BARE + 0x1000, .kind = PROFD_MAPPING_FP};
 	w->cells[0] = 2;
 	w->cells[1] = 2 + RULES;
 	for (uint32_t i = 0; i < RULES; i++)
@@ -130,14 +187,14 @@ static struct profd_sample_record *walk(struct world *w, uint64_t ip)
 	return &w->scratch.record;
 }
 
-#define ASSERT_FRAMES(w, ...) \
-	do { \
-		const uint64_t want_[] = {__VA_ARGS__}; \
-		assert_int_equal((w)->scratch.record.n_user, sizeof(want_) / sizeof(*want_)); \
-		assert_memory_equal((w)->scratch.words + 3, want_, sizeof(want_)); \
+#define ASSERT_FRAMES(w, ...)                                                                      \
+	do {                                                                                       \
+		const uint64_t want_[] = {__VA_ARGS__};                                            \
+		assert_int_equal((w)->scratch.record.n_user, sizeof(want_) / sizeof(*want_));      \
+		assert_memory_equal((w)->scratch.words + 3, want_, sizeof(want_));                 \
 	} while (0)
 
-/* ---- with rules ------------------------------------------------------------------------------------- */
+/* ---- with rules ------------------------------------------------------------------------------ */
 
 static void test_complete(void **state)
 {
@@ -146,7 +203,8 @@ static void test_complete(void **state)
 	w->stack[0] = after(R_PUSHED);
 	w->stack[1] = 0x1234; /* rbp of the caller */
 	w->stack[2] = after(R_END);
-	assert_int_equal(walk(w, CODE + 0x100 * R_LEAF)->user_end, PROFD_END_COMPLETE); /* looked up exactly */
+	assert_int_equal(walk(w, CODE + 0x100 * R_LEAF)->user_end,
+		PROFD_END_COMPLETE); /* looked up exactly */
 	ASSERT_FRAMES(w, CODE + 0x100 * R_LEAF, in(R_PUSHED), in(R_END));
 	assert_int_equal(w->scratch.record.flags, 0);
 	assert_int_equal(w->scratch.registers[PROFD_REG_RIP], CODE + 0x100 * R_LEAF);
@@ -190,7 +248,8 @@ static void test_return_address_in_register(void **state)
 	struct world *w = *state;
 
 	w->scratch.registers[5] = after(R_LEAF);
-	w->stack[0] = after(R_IN_RDI); /* an outer frame's rdi is not known, and it would use no stack */
+	w->stack[0] =
+		after(R_IN_RDI); /* an outer frame's rdi is not known, and it would use no stack */
 	assert_int_equal(walk(w, in(R_IN_RDI))->user_end, PROFD_END_STUCK);
 	ASSERT_FRAMES(w, in(R_IN_RDI), in(R_LEAF), in(R_IN_RDI));
 	w->rules[R_IN_RDI].cfa_off = 8;
@@ -208,7 +267,8 @@ static void test_cfa_forms(void **state)
 	ASSERT_FRAMES(w, in(R_DEREF), in(R_END));
 	w->stack[0] = after(R_UNSUPPORTED);
 	w->stack[1] = after(R_END);
-	assert_int_equal(walk(w, in(R_PLT))->user_end, PROFD_END_UNSUPPORTED); /* ...0: nothing is pushed */
+	assert_int_equal(
+		walk(w, in(R_PLT))->user_end, PROFD_END_UNSUPPORTED); /* ...0: nothing is pushed */
 	ASSERT_FRAMES(w, in(R_PLT), in(R_UNSUPPORTED));
 	assert_int_equal(walk(w, in(R_PLT) + 11)->user_end, PROFD_END_COMPLETE);
 	w->scratch.registers[12] = STACK;
@@ -248,7 +308,7 @@ static void test_lost_frame_pointer(void **state)
 	assert_int_equal(walk(w, in(R_LOST))->user_end, PROFD_END_COMPLETE);
 }
 
-/* ---- signals ------------------------------------------------------------------------------------------ */
+/* ---- signals --------------------------------------------------------------------------------- */
 
 /* A sigcontext at word `at` with these registers. */
 static void put_sigcontext(struct world *w, unsigned at, uint64_t ip, uint64_t sp, uint64_t rdi)
@@ -263,12 +323,14 @@ static void test_signal_frame(void **state)
 	struct world *w = *state;
 	uint64_t trampoline = CODE + 0x100 * R_SIGNAL; /* returned to at its first byte ... */
 
-	w->cells[2 + R_SIGNAL] = (R_SIGNAL * 0x100 - 1) << 16 | R_SIGNAL; /* ... which is what glibc describes */
+	w->cells[2 + R_SIGNAL] =
+		(R_SIGNAL * 0x100 - 1) << 16 | R_SIGNAL; /* ... which is what glibc describes */
 	w->stack[0] = trampoline;
 	put_sigcontext(w, 1 + 5, CODE + 0x100 * R_IN_RDI, STACK + 400, after(R_LEAF));
 	w->stack[50] = after(R_END);
 	assert_int_equal(walk(w, in(R_LEAF))->user_end, PROFD_END_COMPLETE);
-	/* The interrupted function is looked up at its own first byte, and its registers are all known. */
+	/* The interrupted function is looked up at its own first byte, and its registers are all
+	 * known. */
 	ASSERT_FRAMES(w, in(R_LEAF), trampoline, CODE + 0x100 * R_IN_RDI, in(R_LEAF), in(R_END));
 }
 
@@ -289,7 +351,8 @@ static void test_trampoline_without_rule(void **state)
 	static const uint8_t sigreturn[] = {0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05};
 	struct world *w = *state;
 
-	memcpy(w->code + 0x20, sigreturn, sizeof(sigreturn)); /* in the gap that rule 0 stands for */
+	memcpy(w->code + 0x20, sigreturn,
+		sizeof(sigreturn)); /* in the gap that rule 0 stands for */
 	w->stack[0] = CODE + 0x20;
 	put_sigcontext(w, 1 + 5, in(R_LEAF), STACK + 400, 0);
 	w->stack[50] = after(R_END);
@@ -302,7 +365,7 @@ static void test_trampoline_without_rule(void **state)
 	assert_int_equal(w->scratch.record.flags, 0);
 }
 
-/* ---- without rules ------------------------------------------------------------------------------------ */
+/* ---- without rules --------------------------------------------------------------------------- */
 
 static void test_jit_by_frame_pointer(void **state)
 {
@@ -322,7 +385,8 @@ static void test_jit_by_frame_pointer(void **state)
 static void test_bad_frame_pointers(void **state)
 {
 	struct world *w = *state;
-	const uint64_t bad[] = {0, STACK - 8, STACK + 81, STACK + (2 << 20), STACK + sizeof(w->stack) - 8};
+	const uint64_t bad[] = {
+		0, STACK - 8, STACK + 81, STACK + (2 << 20), STACK + sizeof(w->stack) - 8};
 
 	w->stack[10] = STACK + 160;
 	w->stack[11] = 0x1000; /* no mapping */
@@ -355,7 +419,7 @@ static void test_cleared_frame_pointer_is_the_end(void **state)
 	assert_int_equal(walk(w, in(R_LEAF))->user_end, PROFD_END_NO_TABLE);
 }
 
-/* ---- the memo ----------------------------------------------------------------------------------------- */
+/* ---- the memo -------------------------------------------------------------------------------- */
 
 static void test_memo(void **state)
 {
@@ -363,7 +427,8 @@ static void test_memo(void **state)
 
 	w->stack[0] = after(R_END);
 	assert_int_equal(walk(w, in(R_LEAF))->user_end, PROFD_END_COMPLETE);
-	w->process.n_mappings = 0; /* as long as the slice is the same nothing is looked up again ... */
+	w->process.n_mappings =
+		0; /* as long as the slice is the same nothing is looked up again ... */
 	assert_int_equal(walk(w, in(R_LEAF))->user_end, PROFD_END_COMPLETE);
 	ASSERT_FRAMES(w, in(R_LEAF), in(R_END));
 	w->process.generation++; /* ... and all of it in another one */
@@ -371,7 +436,7 @@ static void test_memo(void **state)
 	assert_int_equal(walk(w, 0)->user_end, PROFD_END_NO_MAPPING);
 }
 
-/* ---- failures ------------------------------------------------------------------------------------------ */
+/* ---- failures -------------------------------------------------------------------------------- */
 
 static void test_unknown_process(void **state)
 {

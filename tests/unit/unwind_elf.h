@@ -57,8 +57,8 @@ static inline void entry_end(struct bytes *b, size_t at)
 	memcpy(b->data + at, &n, sizeof(n));
 }
 
-/* A CIE as compilers write it, CFA = rsp + 8, return address at CFA - 8; absolute addresses of 8 bytes.
- * Returns its offset. */
+/* A CIE as compilers write it, CFA = rsp + 8, return address at CFA - 8; absolute addresses of 8
+ * bytes. Returns its offset. */
 static inline size_t put_cie(struct bytes *b, const char *augmentation, bool debug_frame)
 {
 	static const uint8_t program[] = {0x0c, 7, 8, 0x80 | 16, 1};
@@ -77,8 +77,8 @@ static inline size_t put_cie(struct bytes *b, const char *augmentation, bool deb
 	return at;
 }
 
-static inline void put_fde(struct bytes *b, size_t cie, bool debug_frame, uint64_t start, uint64_t size,
-	const void *program, size_t program_bytes)
+static inline void put_fde(struct bytes *b, size_t cie, bool debug_frame, uint64_t start,
+	uint64_t size, const void *program, size_t program_bytes)
 {
 	size_t at = entry_begin(b);
 
@@ -98,17 +98,22 @@ struct elf_parts {
 	bool by_segment;                            /* no section headers, but .eh_frame_hdr */
 };
 
-/* Layout: ELF header, three program headers, four section headers and their names, then the sections. The file's
- * text is one executable segment at TEXT_AT; what lies there does not matter. */
+/* Layout: ELF header, three program headers, four section headers and their names, then the
+ * sections. The text is one executable segment at TEXT_AT; what lies there does not matter. */
 static inline struct image *elf_image(const struct elf_parts *parts)
 {
 	static const char names[] = "\0.eh_frame\0.debug_frame\0.names";
 	enum { HDR_AT = 0x800, EH_AT = 0x1000, DEBUG_AT = 0x6000, EH_VADDR = 0x1000, SECTIONS = 4 };
-	Elf64_Ehdr e = {.e_type = ET_DYN, .e_machine = EM_X86_64, .e_version = 1, .e_ehsize = sizeof(e)};
+	Elf64_Ehdr e = {
+		.e_type = ET_DYN, .e_machine = EM_X86_64, .e_version = 1, .e_ehsize = sizeof(e)};
 	Elf64_Phdr ph[3] = {
 		{.p_type = PT_LOAD, .p_flags = PF_R, .p_filesz = DEBUG_AT, .p_memsz = DEBUG_AT},
-		{.p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_offset = TEXT_AT, .p_vaddr = TEXT_AT,
-			.p_filesz = TEXT_BYTES, .p_memsz = TEXT_BYTES},
+		{.p_type = PT_LOAD,
+			.p_flags = PF_R | PF_X,
+			.p_offset = TEXT_AT,
+			.p_vaddr = TEXT_AT,
+			.p_filesz = TEXT_BYTES,
+			.p_memsz = TEXT_BYTES},
 		{.p_type = PT_GNU_EH_FRAME, .p_offset = HDR_AT, .p_vaddr = HDR_AT, .p_filesz = 12}};
 	Elf64_Shdr sh[SECTIONS] = {{0}};
 	uint8_t hdr[12] = {1, 0x1b, 0xff, 0xff};
@@ -130,11 +135,13 @@ static inline struct image *elf_image(const struct elf_parts *parts)
 		e.e_shnum = SECTIONS;
 		e.e_shstrndx = 3;
 	}
-	sh[1] = (Elf64_Shdr){.sh_name = 1, .sh_type = SHT_PROGBITS, .sh_addr = EH_VADDR, .sh_offset = EH_AT};
+	sh[1] = (Elf64_Shdr){
+		.sh_name = 1, .sh_type = SHT_PROGBITS, .sh_addr = EH_VADDR, .sh_offset = EH_AT};
 	sh[1].sh_size = parts->eh_frame ? parts->eh_frame->n : 0;
 	sh[2] = (Elf64_Shdr){.sh_name = 11, .sh_type = SHT_PROGBITS, .sh_offset = DEBUG_AT};
 	sh[2].sh_size = parts->debug_frame ? parts->debug_frame->n : 0;
-	sh[3] = (Elf64_Shdr){.sh_name = 24, .sh_type = SHT_STRTAB, .sh_offset = 0x400, .sh_size = sizeof(names)};
+	sh[3] = (Elf64_Shdr){
+		.sh_name = 24, .sh_type = SHT_STRTAB, .sh_offset = 0x400, .sh_size = sizeof(names)};
 	assert_true(fd >= 0 && ftruncate(fd, TEXT_AT + TEXT_BYTES) == 0);
 	assert_int_equal(pwrite(fd, &e, sizeof(e), 0), sizeof(e));
 	assert_int_equal(pwrite(fd, ph, sizeof(ph), sizeof(e)), sizeof(ph));
@@ -144,7 +151,8 @@ static inline struct image *elf_image(const struct elf_parts *parts)
 	if (parts->eh_frame)
 		assert_true(pwrite(fd, parts->eh_frame->data, parts->eh_frame->n, EH_AT) > 0);
 	if (parts->debug_frame)
-		assert_true(pwrite(fd, parts->debug_frame->data, parts->debug_frame->n, DEBUG_AT) > 0);
+		assert_true(
+			pwrite(fd, parts->debug_frame->data, parts->debug_frame->n, DEBUG_AT) > 0);
 	return image_open(fd, "test.so", &err);
 }
 
