@@ -69,7 +69,7 @@ static bool name_python(
 
 	out->name = intern(strings, f && *f->qualname ? f->qualname : "<unknown>");
 	out->file = f ? intern(strings, f->file) : 0;
-	out->line = l->line;
+	out->line = l->line || !f ? l->line : f->first_line; /* code of no line: its function */
 	return f != NULL;
 }
 

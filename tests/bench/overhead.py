@@ -4,9 +4,8 @@
 as root, two minutes.
 
 kernel ns/sample   run_time_ns / run_cnt of the sampling program, by the kernel's BPF statistics
-user us/sample     CPU time of profd in user space per sample; the constant cost of start and end is
-                   taken out by the difference between a long and a short recording
-CPU                of profd while it samples, user space, in percent of one core
+user us/sample     CPU time of profd's own processes per sample, in the middle of a recording
+CPU                the same in percent of one core
 RSS                the resident memory of profd
 first sample       from the start of the command until the first sample, at 999 Hz
 slowdown           of a CPU-bound Python target: units of work in spans with and without profd,
@@ -27,7 +26,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
 import harness  # noqa: E402
 
 RATES = (99, 999, 4999)
-SHORT_S, LONG_S = 2, 6
+WARM_UP_S, STEADY_S = 1.5, 5.0
 SPAN_S = 1.0
 PAIRS = 8
 STATISTICS = pathlib.Path("/proc/sys/kernel/bpf_stats_enabled")
@@ -102,29 +101,37 @@ def finish(recorder):
     return json.loads(out)
 
 
-def kernel_cost(pid, rate, folder):
-    """Nanoseconds of the sampling program per run, the kernel's own count."""
-    others = program_statistics()
-    recorder, last = start(pid, rate, SHORT_S + 1, folder), (0, 0)
-    while recorder.poll() is None:
-        mine = [v for k, v in program_statistics().items() if k not in others]
-        last = mine[0] if mine and mine[0][1] else last
-        time.sleep(0.1)
-    finish(recorder)
-    return last[0] / last[1] if last[1] else float("nan")
+def on_cpu_s(pids):
+    """CPU time of all threads of these processes so far, from the scheduler's own account."""
+    total = 0
+    for pid in pids:
+        for task in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"):
+            try:
+                total += int(task.read_text().split()[0])
+            except OSError:
+                pass  # it has ended since
+    return total / 1e9
 
 
-def user_cost(pid, rate, folder):
-    """CPU seconds per sample and share of a core, from the difference of two recordings; RSS of
-    the longer one."""
-    short, long = (finish(start(pid, rate, s, folder)) for s in (SHORT_S, LONG_S))
-    samples = long["samples"] - short["samples"]
-    cpu_s = long["profiler"]["cpu_s"] - short["profiler"]["cpu_s"]
-    return (
-        cpu_s / max(samples, 1),
-        cpu_s / (long["duration_s"] - short["duration_s"]),
-        long["profiler"]["rss_bytes"],
+def steady_cost(pid, rate, folder):
+    """One recording, looked at in its middle: CPU seconds of profd per second and per sample,
+    nanoseconds of the sampling program per sample by the kernel's count, resident bytes."""
+    profds, programs = harness.profd_processes(), program_statistics()
+    recorder = start(pid, rate, WARM_UP_S + STEADY_S + 2, folder)
+    time.sleep(WARM_UP_S)
+    mine = harness.profd_processes() - profds
+    begin, cpu_s, target_s = time.monotonic(), on_cpu_s(mine), on_cpu_s([pid])
+    time.sleep(STEADY_S)
+    seconds, cpu_s, target_s = (
+        time.monotonic() - begin,
+        on_cpu_s(mine) - cpu_s,
+        on_cpu_s([pid]) - target_s,
     )
+    runs = [v for k, v in program_statistics().items() if k not in programs and v[1]]
+    summary = finish(recorder)
+    kernel_ns = runs[0][0] / runs[0][1] if runs else float("nan")
+    samples = target_s * summary["rate_hz"]["achieved"]
+    return kernel_ns, cpu_s / samples, cpu_s / seconds, summary["profiler"]["rss_bytes"]
 
 
 def first_sample_s(pid, folder):
@@ -205,10 +212,9 @@ def report(name, pid, rate, folder):
     before = STATISTICS.read_text()
     try:
         STATISTICS.write_text("1")
-        kernel_ns = kernel_cost(pid, rate, folder)
+        kernel_ns, per_sample_s, share, rss = steady_cost(pid, rate, folder)
     finally:
         STATISTICS.write_text(before)
-    per_sample_s, share, rss = user_cost(pid, rate, folder)
     print(
         f"{name:20} {rate:5} {kernel_ns:17.0f} {per_sample_s * 1e6:15.2f} {share:7.3%} "
         f"{rss / 2**20:5.1f} MiB",
