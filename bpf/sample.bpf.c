@@ -23,7 +23,7 @@ enum {
 	PF_KTHREAD = 0x00200000, /* include/linux/sched.h */
 	BPF_USER_MODE = 3,       /* privilege level in CS */
 	DEFER_WINDOW_NS = 100000000,
-	DEFER_MAX_PER_WINDOW = 96, /* 3 MiB of stack copies a window and CPU at most */
+	DEFER_MAX_PER_WINDOW = 64, /* 2 MiB of stack copies a window and CPU at most */
 	STACK_PAGE = 4096,
 	RING_HURRY_BYTES = 1 << 20, /* so much waiting: ask for a drain */
 };

@@ -18,7 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { RING_BYTES = 8 << 20 };
+enum { RING_BYTES_PER_CPU = 2 << 20, RING_BYTES_MIN = 4 << 20, RING_BYTES_MAX = 64 << 20 };
 
 /* libbpf's talk, the verifier's log included, is for --verbose. */
 static int libbpf_talk(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -60,17 +60,28 @@ static uint32_t round_up_cells(uint32_t cells)
 	return n;
 }
 
+/* A power of two, as the kernel wants it. */
+static uint32_t ring_bytes(uint32_t cpus)
+{
+	uint32_t bytes = RING_BYTES_MIN;
+
+	while (bytes < RING_BYTES_MAX && bytes / RING_BYTES_PER_CPU < cpus)
+		bytes *= 2;
+	return bytes;
+}
+
 static void maps_size(struct collect *c)
 {
-	int cpus = libbpf_num_possible_cpus();
+	int possible = libbpf_num_possible_cpus();
+	uint32_t cpus = possible > 0 ? (uint32_t)possible : 1;
 
 	c->tables.n_cells = round_up_cells(c->options.table_cells);
 	c->tables.n_mappings = c->options.table_mappings < 4096 ? 4096 : c->options.table_mappings;
 	c->tables.n_rules = PROFD_MAX_RULES;
 	bpf_map__set_max_entries(c->skeleton->maps.cells, c->tables.n_cells / 2);
 	bpf_map__set_max_entries(c->skeleton->maps.mappings, c->tables.n_mappings);
-	bpf_map__set_max_entries(c->skeleton->maps.scratches, cpus > 0 ? (uint32_t)cpus : 1);
-	bpf_map__set_max_entries(c->skeleton->maps.samples, RING_BYTES);
+	bpf_map__set_max_entries(c->skeleton->maps.scratches, cpus);
+	bpf_map__set_max_entries(c->skeleton->maps.samples, ring_bytes(cpus));
 }
 
 static int skeleton_load(struct collect *c, struct err *err)
