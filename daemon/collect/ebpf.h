@@ -17,6 +17,7 @@ struct event {
 	uint64_t changed_ns;   /* since this moment, */
 	uint64_t before_ns;    /* and the one it had before that */
 	bool on_exec;
+	bool mirror; /* the period now and the one before have the nominal one as their mean */
 };
 
 struct collect {

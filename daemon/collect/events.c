@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The perf events that make the programs run: one per thread of a target, inherited by the kernel to threads
- * (and children) that it starts later; or one per CPU.
+/* The perf events that make the programs run: one per thread of a target, inherited by the kernel
+ * to threads (and children) that it starts later; or one per CPU.
  *
- * The period of an event is changed at random now and then, so that it cannot beat with a target that does the
- * same thing again and again in step with it. A change restarts the running period, so it is done seldom. */
+ * The period of an event is changed at random now and then, so that it cannot beat with a target
+ * that does the same thing again and again in step with it. A change restarts the running period,
+ * so it is done seldom. */
 #include <errno.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
@@ -28,9 +29,9 @@
 
 enum {
 	ATTACH_TRIES = 20,
-	CHANGE_AFTER_MIN = 48, /* samples between two changes of the period, */
-	CHANGE_AFTER_SPAN = 64,
-	JITTER_PERCENT = 10, /* the period lies within +- this much of the nominal one */
+	CHANGE_AFTER_MIN = 24, /* samples between two changes of the period, */
+	CHANGE_AFTER_SPAN = 32,
+	JITTER_PERCENT = 6, /* the period lies within +- this much of the nominal one */
 };
 
 static int event_open(struct perf_event_attr *attr, int tid, int cpu)
@@ -109,7 +110,9 @@ static int event_error(struct err *err, int rc, uint32_t pid)
 			"for processes of other users)",
 			pid);
 	if (rc == -EMFILE)
-		return err_set(err, rc, "process %u has more threads than profd may open files; raise `ulimit -n`", pid);
+		return err_set(err, rc,
+			"process %u has more threads than profd may open files; raise `ulimit -n`",
+			pid);
 	return err_set(err, rc, "cannot sample process %u: %s", pid, strerror(-rc));
 }
 
@@ -122,7 +125,8 @@ static int event_attach(struct collect *c, struct perf_event_attr *attr, uint32_
 
 	if (fd < 0)
 		return fd;
-	if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, bpf_program__fd(c->skeleton->progs.profd_sample)) < 0) {
+	if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, bpf_program__fd(c->skeleton->progs.profd_sample)) <
+		0) {
 		rc = -errno;
 		fd_close(&fd);
 		return rc;
@@ -158,10 +162,11 @@ static bool same_threads(const uint32_t *a, size_t n_a, const uint32_t *b, size_
 	return n_a == n_b && !memcmp(a, b, n_a * sizeof(*a));
 }
 
-/* One event per thread. A thread that is born between the listing and the opening may have inherited the
- * event of its parent or not; to be sure, the same threads must be there after as before (the events are not
- * enabled yet, so an attempt costs nothing). */
-static int attach_threads_once(struct collect *c, uint32_t pid, struct perf_event_attr *attr, bool *settled)
+/* One event per thread. A thread that is born between the listing and the opening may have
+ * inherited the event of its parent or not; to be sure, the same threads must be there after as
+ * before (the events are not enabled yet, so an attempt costs nothing). */
+static int attach_threads_once(
+	struct collect *c, uint32_t pid, struct perf_event_attr *attr, bool *settled)
 {
 	uint32_t *before = NULL, *after = NULL;
 	size_t n_before, n_after;
@@ -198,7 +203,9 @@ static int attach_threads(struct collect *c, uint32_t pid, bool children, bool o
 		rc = attach_threads_once(c, pid, &attr, &settled);
 	}
 	if (!rc && !settled)
-		log_warn("process %u starts threads all the time; some of the present ones may be missed", pid);
+		log_warn(
+			"process %u starts threads all the time; some of the present ones may be missed",
+			pid);
 	if (!rc && c->n_events == first)
 		rc = -ESRCH;
 	if (rc < 0)
@@ -261,7 +268,8 @@ int collect_start(struct collect *c, struct err *err)
 {
 	for (size_t i = 0; i < c->n_events; i++)
 		if (!c->events[i].on_exec && ioctl(c->events[i].fd, PERF_EVENT_IOC_ENABLE, 0) < 0)
-			return err_set(err, -errno, "cannot enable a perf event: %s", strerror(errno));
+			return err_set(
+				err, -errno, "cannot enable a perf event: %s", strerror(errno));
 	return 0;
 }
 
@@ -302,7 +310,11 @@ void events_sampled(struct collect *c, struct sample *s)
 	if (--event->until_change)
 		return;
 	event->until_change = CHANGE_AFTER_MIN + random_below(c, CHANGE_AFTER_SPAN);
-	period = period_draw(c);
+	/* Every other one mirrors the one before, so that the rate keeps close to what was asked
+	 * for. */
+	event->mirror = !event->mirror;
+	period = event->mirror ? 2 * (NS_PER_S / c->options.rate_hz) - event->period_ns
+			       : period_draw(c);
 	if (ioctl(event->fd, PERF_EVENT_IOC_PERIOD, &period) < 0)
 		return;
 	event->before_ns = event->period_ns;
