@@ -101,18 +101,6 @@ def finish(recorder):
     return json.loads(out)
 
 
-def on_cpu_s(pids):
-    """CPU time of all threads of these processes so far, from the scheduler's own account."""
-    total = 0
-    for pid in pids:
-        for task in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"):
-            try:
-                total += int(task.read_text().split()[0])
-            except OSError:
-                pass  # it has ended since
-    return total / 1e9
-
-
 def steady_cost(pid, rate, folder):
     """One recording, looked at in its middle: CPU seconds of profd per second and per sample,
     nanoseconds of the sampling program per sample by the kernel's count, resident bytes."""
@@ -120,12 +108,16 @@ def steady_cost(pid, rate, folder):
     recorder = start(pid, rate, WARM_UP_S + STEADY_S + 2, folder)
     time.sleep(WARM_UP_S)
     mine = harness.profd_processes() - profds
-    begin, cpu_s, target_s = time.monotonic(), on_cpu_s(mine), on_cpu_s([pid])
+    begin, cpu_s, target_s = (
+        time.monotonic(),
+        sum(map(harness.on_cpu_s, mine)),
+        harness.on_cpu_s(pid),
+    )
     time.sleep(STEADY_S)
     seconds, cpu_s, target_s = (
         time.monotonic() - begin,
-        on_cpu_s(mine) - cpu_s,
-        on_cpu_s([pid]) - target_s,
+        sum(map(harness.on_cpu_s, mine)) - cpu_s,
+        harness.on_cpu_s(pid) - target_s,
     )
     runs = [v for k, v in program_statistics().items() if k not in programs and v[1]]
     summary = finish(recorder)

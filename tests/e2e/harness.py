@@ -223,6 +223,7 @@ class Recording:
         self.summary = summary or {}
         self.rate = rate
         self.seconds = seconds
+        self.cpu_s = 0.0  # that the target used meanwhile; set by record() of one process
         self.samples = sum(n for _, n in self.stacks)
 
     def only(self, wanted):
@@ -362,32 +363,34 @@ def run_record(*args, timeout=120, **more):
     )
 
 
+def on_cpu_s(pid):
+    """CPU time of all threads of a process so far, from the scheduler's own account."""
+    total = 0
+    for task in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        try:
+            total += int(task.read_text().split()[0])
+        except OSError:
+            pass  # it has ended since
+    return total / 1e9
+
+
 def record(pid, *options, rate=999, seconds=3):
     """Records a process as collapsed stacks. Fails loudly: a recording that failed is no
     measurement."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "out.collapsed")
-        done = run_record(
-            "-p",
-            pid,
-            "-d",
-            seconds,
-            "-r",
-            rate,
-            "-f",
-            "collapsed",
-            "-o",
-            path,
-            "--json",
-            *options,
-            timeout=seconds + 60,
-        )
+        argv = ["-p", pid, "-d", seconds, "-r", rate, "-f", "collapsed", "-o", path, "--json"]
+        before_s = on_cpu_s(pid) if isinstance(pid, int) else 0.0
+        done = run_record(*argv, *options, timeout=seconds + 60)
         if done.returncode:
             raise AssertionError(
                 f"profd record ended with {done.returncode}: {done.stdout}\n{done.stderr}"
             )
         with open(path, encoding="utf-8") as f:
-            return Recording(f.read(), json.loads(done.stdout), rate, seconds)
+            recording = Recording(f.read(), json.loads(done.stdout), rate, seconds)
+        # A little more than was recorded: also what ran while profd started and ended.
+        recording.cpu_s = on_cpu_s(pid) - before_s if isinstance(pid, int) else 0.0
+        return recording
 
 
 # ---- how near is near enough -------------------------------------------------------------------
@@ -428,8 +431,7 @@ def assert_shares(test, recording, truth, name_of=lambda part: part, slack=0.005
             abs(measured - share),
             bound,
             f"{part}: measured {measured:.4f}, true {share:.4f}, bound {bound:.4f}, "
-            f"{recording.samples} samples\n"
-            + recording.describe(),
+            f"{recording.samples} samples\n" + recording.describe(),
         )
 
 
