@@ -255,7 +255,7 @@ class FullDisk(Case):
         os.mkdir(self.path("full"))
         script = ('mount -t tmpfs -o size=8k none full || exit 77; echo old > full/old.svg; '
                   '"$0" record --pid "$1" -d 0.3 -o full/old.svg; echo "status $?"; ls -A full; cat full/old.svg')
-        done = subprocess.run(["unshare", "-m", "sh", "-c", script, PROFD, str(self.busy().pid)], cwd=self.folder,
+        done = subprocess.run(["unshare", "-m", "--propagation", "unchanged", "sh", "-c", script, PROFD, str(self.busy().pid)], cwd=self.folder,
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE_S)
         if done.returncode in (1, 77) and "status" not in done.stdout:
             self.skipTest(f"cannot mount a small file system: {done.stderr.strip()[:200]}")
@@ -688,9 +688,11 @@ class Commands(Case):
     def test_duration_ends_first(self):
         """The profile is there while the command still runs, and its status is passed on."""
         recorder = self.start_record("-d", "0.3", "-o", "x.svg", "--", "sh", "-c",
-                                     "while ! [ -e x.svg ]; do :; done; exit 9")
+                                     "while ! [ -e go ]; do :; done; exit 9")
+        self.wait_said(recorder, "waiting for sh")
+        self.assertIn("x.svg", self.files())
+        open(os.path.join(self.folder, "go"), "w").close()
         self.assertEqual(recorder.wait(DEADLINE_S), 9, self.said(recorder))
-        self.assertIn("waiting for sh", self.said(recorder))
 
     def test_signal_to_profd_alone(self):
         """SIGTERM to profd: the profile is written, then the command gets the signal too."""

@@ -78,7 +78,7 @@ static void child_end(struct child *c)
 struct tally {
 	uint32_t pid;
 	uint64_t samples, foreign, weight_ns, other_threads;
-	bool deferred;     /* a sample came with registers and a stack copy */
+	bool deferred; /* a sample came with registers and a stack copy */
 };
 
 static void tally_sample(void *arg, const struct sample *s)
@@ -98,7 +98,8 @@ static void tally_sample(void *arg, const struct sample *s)
 
 static struct collect *open_or_skip(void)
 {
-	struct collect_options options = {.rate_hz = RATE_HZ, .kernel_stacks = true, .native_stacks = true};
+	struct collect_options options = {
+		.rate_hz = RATE_HZ, .kernel_stacks = true, .native_stacks = true};
 	struct err err = {0};
 	struct collect *c = collect_open(&options, &err);
 
@@ -110,7 +111,8 @@ static struct collect *open_or_skip(void)
 }
 
 /* Drains until `*counter` reaches `wanted` or the deadline. */
-static void collect_until(struct collect *c, struct tally *t, const uint64_t *counter, uint64_t wanted)
+static void collect_until(
+	struct collect *c, struct tally *t, const uint64_t *counter, uint64_t wanted)
 {
 	uint64_t deadline = clock_now_ns() + DEADLINE_S * NS_PER_S;
 	struct pollfd fd = {.fd = collect_fd(c), .events = POLLIN};
@@ -142,8 +144,9 @@ static void test_busy_thread(void **state)
 	assert_int_equal(stats.lost, 0);
 	assert_int_equal(t.samples, stats.runs);
 	assert_true(t.deferred); /* nobody has filled the tables */
-	/* Weights stand for the time that the thread ran. Each of the period changes (one in 16 samples at the
-	 * most) may lose part of a period, so 1/16 at the most is missing, and the first period. */
+	/* Weights stand for the time that the thread ran. Each of the period changes (one in 16
+	 * samples at the most) may lose part of a period, so 1/16 at the most is missing, and the
+	 * first period. */
 	assert_true((double)t.weight_ns < 1.05 * (double)stats.running_ns);
 	assert_true((double)t.weight_ns > 0.90 * (double)stats.running_ns);
 	collect_close(c);
@@ -208,10 +211,9 @@ static void test_children(void **state)
 
 static void exec_spinner(void)
 {
-	volatile unsigned long sink = 0;
-
-	for (unsigned long i = 0; i < 300000000; i++) /* long before the exec: must not be sampled */
-		sink += i;
+	/* Long before the exec: must not be sampled. */
+	for (volatile unsigned long i = 0; i < 300000000; i++)
+		;
 	execl("/bin/sh", "sh", "-c", "while :; do :; done", (char *)NULL);
 	_exit(127);
 }
@@ -277,15 +279,19 @@ static void test_events_per_cpu(void **state)
 	child_end(&other);
 }
 
-/* In a PID namespace of its own profd speaks that namespace's numbers. Runs in a child; its status tells. */
+/* In a PID namespace of its own profd speaks that namespace's numbers. Runs in a child; its status
+ * tells. */
 static int namespace_body(void)
 {
-	struct collect_options options = {.rate_hz = RATE_HZ, .kernel_stacks = true, .native_stacks = true};
+	struct collect_options options = {
+		.rate_hz = RATE_HZ, .kernel_stacks = true, .native_stacks = true};
 	struct tally t = {0};
 	struct collect *c;
 	pid_t pid;
 
-	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) || mount("proc", "/proc", "proc", 0, NULL))
+	/* Private, so that nobody outside sees the new one on top of it. */
+	if (mount("none", "/proc", NULL, MS_PRIVATE, NULL) ||
+		mount("proc", "/proc", "proc", 0, NULL))
 		return 2;
 	pid = fork();
 	if (!pid)
@@ -296,7 +302,8 @@ static int namespace_body(void)
 	c = collect_open(&options, NULL);
 	if (!c || collect_attach(c, t.pid, true, false, NULL) < 0 || collect_start(c, NULL) < 0)
 		return 4;
-	for (uint64_t end = clock_now_ns() + DEADLINE_S * NS_PER_S; t.samples < WANTED && clock_now_ns() < end;) {
+	for (uint64_t end = clock_now_ns() + DEADLINE_S * NS_PER_S;
+		t.samples < WANTED && clock_now_ns() < end;) {
 		struct pollfd fd = {.fd = collect_fd(c), .events = POLLIN};
 
 		poll(&fd, 1, 20);

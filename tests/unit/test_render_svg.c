@@ -264,9 +264,7 @@ static void hostile_names_stay_text(void **state)
 		"]]><script>alert(1)</script>", "</metadata></svg><script>alert(1)</script>",
 		"a\" onload=\"alert(1)", "' onload='alert(1)", "&lt;&amp;&#60;", "<!-- -- -->",
 		"c\x01\x08\x0b\x1f\x7f\n\t\r", "\xc2\x80\xc2\x9f", "bad \xff\xc3( \xed\xa0\x80",
-		"\xef\xbf\xbe\xef\xbf\xbf", "sep\xe2\x80\xa8\xe2\x80\xa9",
-		"\xe2\x80\xae"
-		"desrever",
+		"\xef\xbf\xbe\xef\xbf\xbf", "sep\xe2\x80\xa8\xe2\x80\xa9", "desrever \xe2\x80\xae",
 		"\\u003cscript\\u003e\\", ""};
 	struct builder b;
 	struct profile *p;
