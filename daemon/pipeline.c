@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/map.h"
+#include "base/notes.h"
 #include "collect/collect.h"
 #include "process/process.h"
 #include "python/python.h"
@@ -37,7 +38,6 @@ enum {
 	TICK_MS = 100,          /* how long samples may wait in the ring */
 	ALIVE_CHECK_TICKS = 10, /* between two looks at /proc for targets whose end was not told */
 	MAX_PCS = 2048,
-	MAX_NOTES = 8,
 	TOP_ROWS = 5,
 	BUSY_SHOWN = 3,
 	JIT_LOOK_NS = 200000000,
@@ -46,12 +46,6 @@ enum {
 };
 
 static const size_t output_max_bytes = (size_t)2 << 30;
-
-struct notes {
-	char text[MAX_NOTES][320];
-	const char *list[MAX_NOTES];
-	size_t n;
-};
 
 /* What was done about a process so far. */
 struct known {
@@ -83,25 +77,6 @@ struct recording {
 	struct notes notes;
 };
 
-static void note(struct recording *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void note(struct recording *r, const char *fmt, ...)
-{
-	struct notes *notes = &r->notes;
-	va_list ap;
-
-	if (notes->n == MAX_NOTES)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(notes->text[notes->n], sizeof(notes->text[0]), fmt, ap);
-	va_end(ap);
-	notes->list[notes->n] = notes->text[notes->n];
-	for (size_t i = 0; i < notes->n; i++)
-		if (!strcmp(notes->list[i], notes->list[notes->n]))
-			return;
-	notes->n++;
-}
-
 /* ---- tables follow processes -------------------------------------------------------------------
  */
 
@@ -109,7 +84,7 @@ static void note_denied_files(struct recording *r, const struct process *p)
 {
 	for (size_t i = 0; i < p->n_mappings; i++)
 		if (p->mappings[i].is_denied) {
-			note(r,
+			notes_add(&r->notes,
 				"the files of process %u may not be read, so its native frames have no names and its Python "
 				"frames are missing; run as its user or as root, or give profd CAP_SYS_PTRACE",
 				p->pid);
@@ -129,7 +104,7 @@ static void tables_update(struct recording *r, struct process *p)
 	/* Python first: it is quick, and without it a sample has no Python frames; a native stack
 	 * can still be walked afterwards. */
 	if (r->bound && python_process(r->python, p, &err) < 0 && err.text[0])
-		note(r, "%s", err.text);
+		notes_add(&r->notes, "%s", err.text);
 	if (unwind_process(r->unwind, p, &err) < 0)
 		log_debug("%s", err.text);
 }
@@ -228,36 +203,12 @@ static void drain(struct recording *r)
 /* ---- start -------------------------------------------------------------------------------------
  */
 
-static int target_check(uint32_t pid, struct err *err)
-{
-	uint32_t leader = process_leader(pid);
-	struct process_usage usage;
-
-	if (leader && leader != pid)
-		return err_set(err, -EINVAL,
-			"%u is a thread of process %u; give the process: --pid %u", pid, leader,
-			leader);
-	if (!process_usage_read(pid, &usage))
-		return err_set(err, -ESRCH,
-			"there is no process %u; `ps` lists those that are there", pid);
-	if (usage.state == 'Z' && !process_is_alive(pid))
-		return err_set(err, -ESRCH,
-			"process %u (%s) has ended already and only waits for its parent %u to take note (a zombie); "
-			"there is nothing to profile",
-			pid, usage.comm, usage.parent);
-	return 0;
-}
-
 static int target_open(struct recording *r, uint32_t pid, struct err *err)
 {
 	struct process *p = process_get(r->processes, pid, err);
 
 	if (!p)
 		return err->code;
-	if (p->is_kernel_thread)
-		return err_set(err, -EINVAL,
-			"%u (%s) is a kernel thread: it has no program to profile; `profd record` takes processes",
-			pid, p->comm);
 	tables_update(r, p);
 	return 0;
 }
@@ -269,7 +220,7 @@ static int targets_open(struct recording *r, struct err *err)
 	int rc = 0;
 
 	for (size_t i = 0; i < q->n_pids && !rc; i++)
-		rc = target_check(q->pids[i], err);
+		rc = process_check(q->pids[i], err);
 	if (!rc && !(r->watch = process_watch_open(r->processes, err)))
 		rc = err->code;
 	for (size_t i = 0; i < q->n_pids && !rc; i++)
@@ -328,7 +279,7 @@ static int targets_attach(struct recording *r, struct err *err)
 		int rc;
 
 		if (python_process(r->python, p, &local) < 0 && local.text[0])
-			note(r, "%s", local.text);
+			notes_add(&r->notes, "%s", local.text);
 		rc = collect_attach(r->collect, q->pids[i], q->subprocesses, q->on_exec, err);
 		if (rc < 0)
 			return rc;
@@ -600,7 +551,8 @@ static void note_busy_children(struct recording *r, double duration_s)
 		snprintf(names + at, sizeof(names) - at, "%s%s (%u) %.0f %%", i ? ", " : "",
 			busy[i].comm, busy[i].pid, busy[i].share * 100);
 	if (n)
-		note(r, "its children were busy: %s%s; add --subprocesses to profile them", names,
+		notes_add(&r->notes,
+			"its children were busy: %s%s; add --subprocesses to profile them", names,
 			n > BUSY_SHOWN ? " and others" : "");
 }
 
@@ -612,7 +564,8 @@ static void note_idle(struct recording *r)
 	if ((double)r->quality.samples > expected * 0.01 || r->request->subprocesses ||
 		r->ended == ENDED_EXITED)
 		return;
-	note(r, "the process was idle: %llu samples in %.1f s; profile it under load, or longer",
+	notes_add(&r->notes,
+		"the process was idle: %llu samples in %.1f s; profile it under load, or longer",
 		(unsigned long long)r->quality.samples, duration_s);
 	if (duration_s > 0.1)
 		note_busy_children(r, duration_s);

@@ -23,6 +23,7 @@ bool process_usage_read(uint32_t pid, struct process_usage *out)
 {
 	char name[64], *open_paren, *after;
 	uint64_t user, system;
+	unsigned long flags;
 	struct buf text;
 	bool good = false;
 
@@ -33,11 +34,15 @@ bool process_usage_read(uint32_t pid, struct process_usage *out)
 		(after = strrchr(text.data, ')'))) {
 		*after = '\0';
 		snprintf(out->comm, sizeof(out->comm), "%s", open_paren + 1);
-		/* proc_pid_stat(5): from field 3 on; 3 state, 4 ppid, 14 utime, 15 stime. */
+		/* proc_pid_stat(5), from field 3 on: 3 state, 4 ppid, 9 flags, 14 utime, 15 stime,
+		 * 22 start time. */
 		good = sscanf(after + 1,
-			       " %c %" SCNu32 " %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64
-			       " %" SCNu64,
-			       &out->state, &out->parent, &user, &system) == 4;
+			       " %c %" SCNu32 " %*d %*d %*d %*d %lu %*u %*u %*u %*u %" SCNu64
+			       " %" SCNu64 " %*d %*d %*d %*d %*d %*d %" SCNu64,
+			       &out->state, &out->parent, &flags, &user, &system,
+			       &out->start_ticks) == 6;
+		out->is_kernel_thread =
+			good && flags & 0x00200000; /* PF_KTHREAD, include/linux/sched.h */
 		out->cpu_ticks = good ? user + system : 0;
 	}
 	buf_free(&text);
@@ -132,6 +137,31 @@ uint32_t process_leader(uint32_t tid)
 		leader = (uint32_t)strtoul(line + 6, NULL, 10);
 	buf_free(&text);
 	return leader;
+}
+
+int process_check(uint32_t pid, struct err *err)
+{
+	uint32_t leader = process_leader(pid);
+	struct process_usage usage;
+
+	if (leader && leader != pid)
+		return err_set(err, -EINVAL,
+			"%u is a thread of process %u; give the process: --pid %u", pid, leader,
+			leader);
+	if (!process_usage_read(pid, &usage))
+		return err_set(err, -ESRCH,
+			"there is no process %u; `ps` lists those that are there", pid);
+	if (usage.is_kernel_thread)
+		return err_set(err, -EINVAL,
+			"%u (%s) is a kernel thread: it has no program to profile; `profd record` takes "
+			"processes",
+			pid, usage.comm);
+	if (usage.state == 'Z' && !process_is_alive(pid))
+		return err_set(err, -ESRCH,
+			"process %u (%s) has ended already and only waits for its parent %u to take note (a "
+			"zombie); there is nothing to profile",
+			pid, usage.comm, usage.parent);
+	return 0;
 }
 
 static bool is_own(uint32_t pid)

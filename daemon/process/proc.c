@@ -85,8 +85,8 @@ ssize_t process_read(uint32_t pid, uint64_t address, void *data, size_t bytes)
 
 int process_open_file(uint32_t pid, const char *path)
 {
-	struct open_how how = {
-		.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
 	char root_path[64];
 	struct stat st;
 	long fd;

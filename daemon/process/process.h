@@ -72,7 +72,6 @@ struct process {
 	uint32_t parent;     /* pid */
 	bool main_exited;    /* its main thread has begun to end; others may go on */
 	bool exited;         /* gone; kept until its last samples are accounted for */
-	bool is_kernel_thread;
 	struct mapping *mappings; /* executable ones, sorted by `start`, not overlapping */
 	size_t n_mappings;
 	uint64_t generation; /* grows with every change of `mappings`, and with exec; never 0, never
@@ -105,10 +104,16 @@ bool process_is_alive(uint32_t pid);
 /* The process that a thread ID belongs to (itself for a process's own); 0: there is none. */
 uint32_t process_leader(uint32_t tid);
 
+/* Whether the PID is one that can be profiled: a process with a program, not a thread's ID, a
+ * zombie or a kernel thread. 0, -ESRCH or -EINVAL, with a text for people. */
+int process_check(uint32_t pid, struct err *err);
+
 struct process_usage {
 	uint32_t pid, parent;
+	uint64_t start_ticks;
 	uint64_t cpu_ticks; /* user and system time so far, in clock ticks (sysconf(_SC_CLK_TCK)) */
 	char state;         /* as in /proc/PID/stat: 'R', 'S', 'Z', ... */
+	bool is_kernel_thread;
 	char comm[16];
 };
 bool process_usage_read(uint32_t pid, struct process_usage *out); /* false: no such process */

@@ -2,13 +2,11 @@
 #include "process/table.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/fd.h"
 #include "base/map.h"
 
 struct process_table {
@@ -80,32 +78,14 @@ struct image *process_image(const struct process_table *t, uint32_t number)
 
 static int stat_read(struct process *p)
 {
-	char name[64], *after, *open_paren;
-	unsigned long flags = 0;
-	struct buf text;
-	int rc;
+	struct process_usage now;
 
-	buf_init(&text, 8192);
-	snprintf(name, sizeof(name), "/proc/%u/stat", p->pid);
-	rc = file_read(name, &text);
-	after = rc < 0 ? NULL : strrchr(text.data, ')');
-	open_paren = after ? strchr(text.data, '(') : NULL;
-	if (!after || !open_paren) {
-		buf_free(&text);
+	if (!process_usage_read(p->pid, &now))
 		return -ESRCH;
-	}
-	*after = '\0';
-	snprintf(p->comm, sizeof(p->comm), "%s", open_paren + 1);
-	/* proc_pid_stat(5): fields from the state (3) on; 4 ppid, 9 flags, 22 start time. */
-	if (sscanf(after + 2,
-		    "%*c %" SCNu32
-		    " %*d %*d %*d %*d %lu %*u %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
-		    "%" SCNu64,
-		    &p->parent, &flags, &p->start_ticks) != 3)
-		rc = -ESRCH;
-	p->is_kernel_thread = flags & 0x00200000; /* PF_KTHREAD, include/linux/sched.h */
-	buf_free(&text);
-	return rc;
+	memcpy(p->comm, now.comm, sizeof(p->comm));
+	p->parent = now.parent;
+	p->start_ticks = now.start_ticks;
+	return 0;
 }
 
 static void exe_read(struct process *p)

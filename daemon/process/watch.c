@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The kernel's own news of processes: one "dummy" perf event per CPU, which samples nothing but carries
- * the records of fork, exec, exit and executable mmap of every process. */
+/* The kernel's own news of processes: one "dummy" perf event per CPU, which samples nothing but
+ * carries the records of fork, exec, exit and executable mmap of every process. */
 #include <errno.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
@@ -30,7 +30,7 @@ struct ring {
 /* A record of the kernel, copied out of its ring. */
 struct news {
 	uint64_t time_ns;
-	uint64_t order; /* of arrival: equal times keep it */
+	uint64_t order;                   /* of arrival: equal times keep it */
 	struct perf_event_header *record; /* owned */
 };
 
@@ -51,7 +51,8 @@ struct sample_id {
 	uint64_t time_ns;
 };
 
-/* ---- opening ----------------------------------------------------------------------------------- */
+/* ---- opening -----------------------------------------------------------------------------------
+ */
 
 static int ring_open(struct ring *ring, int cpu)
 {
@@ -75,7 +76,8 @@ static int ring_open(struct ring *ring, int cpu)
 	ring->fd = (int)syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 	if (ring->fd < 0)
 		return -errno;
-	ring->page = mmap(NULL, (RING_PAGES + 1) * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, 0);
+	ring->page = mmap(NULL, (RING_PAGES + 1) * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
+		ring->fd, 0);
 	if (ring->page == MAP_FAILED) {
 		int rc = -errno;
 
@@ -107,7 +109,8 @@ static int rings_open(struct process_watch *w, struct err *err)
 				"perf events are not permitted here; run as root, or give profd the capabilities CAP_PERFMON "
 				"and CAP_BPF");
 		if (rc < 0)
-			return err_set(err, rc, "cannot watch processes (perf event on CPU %d): %s", cpu, strerror(-rc));
+			return err_set(err, rc, "cannot watch processes (perf event on CPU %d): %s",
+				cpu, strerror(-rc));
 	}
 	return 0;
 }
@@ -157,7 +160,8 @@ uint64_t process_watch_lost(const struct process_watch *w)
 	return w->lost;
 }
 
-/* ---- reading the rings ------------------------------------------------------------------------- */
+/* ---- reading the rings -------------------------------------------------------------------------
+ */
 
 static int news_add(struct process_watch *w, struct perf_event_header *record, uint64_t time_ns)
 {
@@ -236,7 +240,8 @@ static int rings_read(struct process_watch *w)
 	return rc;
 }
 
-/* ---- applying ---------------------------------------------------------------------------------- */
+/* ---- applying ----------------------------------------------------------------------------------
+ */
 
 /* Layouts from perf_event_open(2); the strings are NUL-terminated and padded. */
 struct record_task { /* PERF_RECORD_FORK, PERF_RECORD_EXIT */
@@ -266,7 +271,8 @@ struct record_lost {
 	uint64_t id, lost;
 };
 
-static bool apply_fork(struct process_watch *w, const struct record_task *r, struct process_event *out)
+static bool apply_fork(
+	struct process_watch *w, const struct record_task *r, struct process_event *out)
 {
 	struct process *parent = process_find(w->table, r->ppid);
 
@@ -279,8 +285,8 @@ static bool apply_fork(struct process_watch *w, const struct record_task *r, str
 	return true;
 }
 
-/* The kernel tells of an exit while the thread is still there, so whether the process has ended is looked up
- * later, by exits_report. Its main thread may end before the others do. */
+/* The kernel tells of an exit while the thread is still there, so whether the process has ended is
+ * looked up later, by exits_report. Its main thread may end before the others do. */
 static void apply_exit(struct process_watch *w, const struct record_task *r)
 {
 	struct process *p = process_find(w->table, r->pid);
@@ -291,7 +297,8 @@ static void apply_exit(struct process_watch *w, const struct record_task *r)
 	w->exits |= p->main_exited;
 }
 
-static bool apply_comm(struct process_watch *w, const struct record_comm *r, struct process_event *out)
+static bool apply_comm(
+	struct process_watch *w, const struct record_comm *r, struct process_event *out)
 {
 	struct process *p = process_find(w->table, r->pid);
 
@@ -306,9 +313,10 @@ static bool apply_comm(struct process_watch *w, const struct record_comm *r, str
 	return true;
 }
 
-/* The maps file is the truth while the process lives (it knows unmapped memory, too); the record alone
- * serves for one that has ended. */
-static bool apply_mmap(struct process_watch *w, const struct record_mmap2 *r, struct process_event *out)
+/* The maps file is the truth while the process lives (it knows unmapped memory, too); the record
+ * alone serves for one that has ended. */
+static bool apply_mmap(
+	struct process_watch *w, const struct record_mmap2 *r, struct process_event *out)
 {
 	struct process *p = process_find(w->table, r->pid);
 	struct maps_line line = {
@@ -323,7 +331,8 @@ static bool apply_mmap(struct process_watch *w, const struct record_mmap2 *r, st
 		return false;
 	known = process_mapping(p, line.start);
 	if (known && known->start <= line.start && known->end >= line.end && known->image &&
-		known->image->inode == r->inode && known->file_offset + (line.start - known->start) == r->file_offset)
+		known->image->inode == r->inode &&
+		known->file_offset + (line.start - known->start) == r->file_offset)
 		return false; /* read from the maps file already */
 	if (process_reread(w->table, p) < 0) {
 		line.path = strdup(r->path);
@@ -341,7 +350,8 @@ static void apply_lost(struct process_watch *w, const struct record_lost *r)
 	size_t at = 0;
 
 	w->lost += r->lost;
-	log_warn("the kernel lost %llu process events; reading all processes again", (unsigned long long)r->lost);
+	log_warn("the kernel lost %llu process events; reading all processes again",
+		(unsigned long long)r->lost);
 	while ((p = process_next(w->table, &at)))
 		if (!p->exited && process_reread(w->table, p) < 0 && !process_is_alive(p->pid))
 			p->exited = true;
@@ -370,8 +380,8 @@ static bool apply(struct process_watch *w, const struct news *news, struct proce
 }
 
 /* Processes that began to end and have ended by now. */
-static int exits_report(
-	struct process_watch *w, void (*each)(void *arg, const struct process_event *event), void *arg)
+static int exits_report(struct process_watch *w,
+	void (*each)(void *arg, const struct process_event *event), void *arg)
 {
 	struct process *p;
 	size_t at = 0;
@@ -379,8 +389,10 @@ static int exits_report(
 
 	w->exits = false;
 	while ((p = process_next(w->table, &at))) {
-		struct process_event event = {
-			.kind = PROCESS_EXITED, .time_ns = clock_now_ns(), .pid = p->pid, .tid = p->pid};
+		struct process_event event = {.kind = PROCESS_EXITED,
+			.time_ns = clock_now_ns(),
+			.pid = p->pid,
+			.tid = p->pid};
 
 		if (!p->main_exited || p->exited)
 			continue;
