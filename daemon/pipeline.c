@@ -70,6 +70,9 @@ struct recording {
 	uint64_t start_ns, first_sample_ns, end_ns, start_unix_ns;
 	struct process_usage *family; /* descendants of the first target at the start */
 	size_t n_family;
+	uint32_t *
+		ended_pids; /* processes that ended, until their last samples are out of the ring */
+	size_t n_ended, cap_ended;
 	bool bound; /* the kernel has its tables */
 	bool stop;  /* the client said so, or has gone */
 	bool gone;
@@ -117,6 +120,38 @@ static bool is_target(const struct recording *r, uint32_t pid)
 	return false;
 }
 
+/* Their samples were in the ring before the news of their end: a drain after that has had them all.
+ */
+static void ended_retire(struct recording *r, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct process *p = process_find(r->processes, r->ended_pids[i]);
+
+		if (!p || !p->exited)
+			continue; /* another process by that number */
+		unwind_forget(r->unwind, p->pid);
+		python_forget(r->python, p->pid);
+		process_retire(p);
+		map_del(r->known, &p->pid);
+	}
+	r->n_ended -= n;
+	memmove(r->ended_pids, r->ended_pids + n, r->n_ended * sizeof(*r->ended_pids));
+}
+
+static void ended_add(struct recording *r, uint32_t pid)
+{
+	if (r->n_ended == r->cap_ended) {
+		size_t cap = r->cap_ended ? r->cap_ended * 2 : 64;
+		uint32_t *pids = realloc(r->ended_pids, cap * sizeof(*pids));
+
+		if (!pids)
+			return; /* it is kept until the end */
+		r->ended_pids = pids;
+		r->cap_ended = cap;
+	}
+	r->ended_pids[r->n_ended++] = pid;
+}
+
 static void on_event(void *arg, const struct process_event *event)
 {
 	struct recording *r = arg;
@@ -136,6 +171,9 @@ static void on_event(void *arg, const struct process_event *event)
 		break;
 	case PROCESS_MAPPED:
 		tables_update(r, p);
+		break;
+	case PROCESS_EXITED:
+		ended_add(r, event->pid);
 		break;
 	default:
 		break;
@@ -195,7 +233,10 @@ static void on_sample(void *arg, const struct sample *given)
 
 static void drain(struct recording *r)
 {
+	size_t n_ended = r->n_ended;
+
 	collect_drain(r->collect, on_sample, r);
+	ended_retire(r, n_ended);
 	process_watch_drain(r->watch, clock_now_ns(), on_event, r);
 	unwind_reclaim(r->unwind);
 }
@@ -348,6 +389,7 @@ static void recording_close(struct recording *r)
 	process_table_free(r->processes);
 	map_free(r->known);
 	free(r->family);
+	free(r->ended_pids);
 }
 
 /* ---- run ---------------------------------------------------------------------------------------

@@ -90,6 +90,9 @@ struct process *process_find(const struct process_table *t, uint32_t pid);
  * not be read (-EACCES), with the reason. */
 struct process *process_get(struct process_table *t, uint32_t pid, struct err *err);
 
+/* Frees what only its samples needed. Its names stay, for the profile. */
+void process_retire(struct process *p);
+
 /* The mapping that holds `address`, or NULL. */
 const struct mapping *process_mapping(const struct process *p, uint64_t address);
 

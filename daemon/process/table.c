@@ -228,6 +228,13 @@ int process_map(struct process_table *t, struct process *p, const struct maps_li
 	return 0;
 }
 
+void process_retire(struct process *p)
+{
+	free(p->mappings);
+	p->mappings = NULL;
+	p->n_mappings = 0;
+}
+
 const struct mapping *process_mapping(const struct process *p, uint64_t address)
 {
 	size_t low = 0, high = p->n_mappings;
