@@ -2,9 +2,9 @@
 /* Samples -> a tree of locations with weights -> a profile with names.
  *
  *    sample -- stacker_build --> native locations --+
- *                                                   +-- merge_stack --> stack -- aggregate_add --> tree
- *                                Python locations --+                                              |
- *                        location_name, asked once per location ---------------- aggregate_profile --+--> profile
+ *                                                   +-- merge_stack --> stack -- aggregate_add -->
+ * tree Python locations --+                                              | location_name, asked
+ * once per location ---------------- aggregate_profile --+--> profile
  */
 #ifndef PROFD_AGGREGATE_AGGREGATE_H
 #define PROFD_AGGREGATE_AGGREGATE_H
@@ -17,10 +17,11 @@
 #include "base/intern.h"
 #include "flow/profile.h"
 
-/* ---- merging the native and the Python view of one stack ----------------------------------------- */
+/* ---- merging the native and the Python view of one stack
+ * ----------------------------------------- */
 
-/* Both stacks leaf first. A native frame with `is_eval` is a call of the interpreter's eval loop; each stands
- * for one run of Python frames, which ends with a frame that is marked as `entry`. */
+/* Both stacks leaf first. A native frame with `is_eval` is a call of the interpreter's eval loop;
+ * each stands for one run of Python frames, which ends with a frame that is marked as `entry`. */
 struct merge_input {
 	const struct location *native;
 	const bool *is_eval; /* [n_native] */
@@ -32,34 +33,37 @@ struct merge_input {
 	bool python_complete;
 };
 
-/* Writes the merged stack, leaf first, to `out` (room for n_native + n_python) and returns its length.
- * `*matched` is false where the two views do not fit one to one; the Python frames are then kept, in their
- * right order, and native frames whose place among them is not known are left out. */
+/* Writes the merged stack, leaf first, to `out` (room for n_native + n_python) and returns its
+ * length.
+ * `*matched` is false where the two views do not fit one to one; the Python frames are then kept,
+ * in their right order, and native frames whose place among them is not known are left out. */
 size_t merge_stack(const struct merge_input *in, struct location *out, bool *matched);
 
-/* ---- the tree ----------------------------------------------------------------------------------- */
+/* ---- the tree -----------------------------------------------------------------------------------
+ */
 
 struct aggregate;
 
 struct aggregate *aggregate_new(struct err *err);
 void aggregate_free(struct aggregate *a);
 
-/* Adds one sample. `stack` is root first. -ENOMEM, or -E2BIG where the tree has reached its limit (16 million
- * nodes): the sample is then not in it. */
+/* Adds one sample. `stack` is root first. -ENOMEM, or -E2BIG where the tree has reached its limit
+ * (16 million nodes): the sample is then not in it. */
 int aggregate_add(struct aggregate *a, const struct location *stack, size_t n, uint64_t weight_ns);
 
-/* Gives the names of a location: fills kind, name, file, line and module of `out` with numbers of `strings`.
- * False: it has no symbol (the name is then made of its module and address). */
+/* Gives the names of a location: fills kind, name, file, line and module of `out` with numbers of
+ * `strings`. False: it has no symbol (the name is then made of its module and address). */
 typedef bool aggregate_name_fn(
 	void *arg, const struct location *location, struct intern *strings, struct frame *out);
 
-/* The profile so far, named by `name` (asked once per location): equal frames below the same caller become one.
- * Fills the tree, strings, and of the quality `samples` and the symbol counts; the rest is the
- * caller's. NULL on failure. */
+/* The profile so far, named by `name` (asked once per location): equal frames below the same caller
+ * become one. Fills the tree, strings, and of the quality `samples` and the symbol counts; the rest
+ * is the caller's. NULL on failure. */
 struct profile *aggregate_profile(
 	const struct aggregate *a, aggregate_name_fn *name, void *arg, struct err *err);
 
-/* ---- samples to stacks, locations to names -------------------------------------------------------- */
+/* ---- samples to stacks, locations to names
+ * -------------------------------------------------------- */
 
 struct process;
 struct process_table;
@@ -67,13 +71,15 @@ struct python;
 struct symbolizer;
 
 struct stack_options {
-	bool process_root, thread_root; /* a frame at the root that keeps processes, or threads, apart */
-	bool native;                    /* samples have native frames; otherwise Python frames stand alone */
+	bool process_root,
+		thread_root; /* a frame at the root that keeps processes, or threads, apart */
+	bool native;         /* samples have native frames; otherwise Python frames stand alone */
 };
 
 struct stacker;
 
-struct stacker *stacker_new(struct python *python, const struct stack_options *options, struct err *err);
+struct stacker *stacker_new(
+	struct python *python, const struct stack_options *options, struct err *err);
 void stacker_free(struct stacker *st);
 
 struct stack {
@@ -83,9 +89,10 @@ struct stack {
 	bool matched; /* the Python frames took the places of the eval-loop frames one to one */
 };
 
-/* The whole stack of a sample. `p` is its process as it was at that time, or NULL where nothing is known of it:
- * then only kernel frames have a place. */
-void stacker_build(struct stacker *st, const struct process *p, const struct sample *s, struct stack *out);
+/* The whole stack of a sample. `p` is its process as it was at that time, or NULL where nothing is
+ * known of it: then only kernel frames have a place. */
+void stacker_build(
+	struct stacker *st, const struct process *p, const struct sample *s, struct stack *out);
 
 /* What naming asks; `arg` of location_name. */
 struct namer {
@@ -96,6 +103,7 @@ struct namer {
 };
 
 /* The aggregate_name_fn of real profiles. */
-bool location_name(void *arg, const struct location *location, struct intern *strings, struct frame *out);
+bool location_name(
+	void *arg, const struct location *location, struct intern *strings, struct frame *out);
 
 #endif

@@ -17,8 +17,8 @@ static uint32_t name_at_offset(struct intern *strings, const char *module, uint6
 	return intern(strings, text);
 }
 
-static bool name_symbol(bool found, const struct symbol *symbol, const char *module, uint64_t offset,
-	struct intern *strings, struct frame *out)
+static bool name_symbol(bool found, const struct symbol *symbol, const char *module,
+	uint64_t offset, struct intern *strings, struct frame *out)
 {
 	out->name = found ? intern(strings, symbol->name) : name_at_offset(strings, module, offset);
 	out->module = intern(strings, found ? symbol->module : module);
@@ -36,7 +36,8 @@ static bool name_native(
 		return name_symbol(false, NULL, "unknown", l->address, strings, out);
 	if (symbolize_native(n->symbols, image, l->address, &symbol))
 		return name_symbol(true, &symbol, image->name, l->address, strings, out);
-	/* Without a symbol the function goes by the offset of its start, not by one of each call in it. */
+	/* Without a symbol the function goes by the offset of its start, not by one of each call in
+	 * it. */
 	symbolize_function_start(n->symbols, image, l->address, &start);
 	return name_symbol(false, NULL, image->name, start, strings, out);
 }
@@ -58,8 +59,8 @@ static bool name_kernel(
 {
 	struct symbol symbol;
 
-	return name_symbol(symbolize_kernel(n->symbols, l->address, &symbol), &symbol, "kernel", l->address,
-		strings, out);
+	return name_symbol(symbolize_kernel(n->symbols, l->address, &symbol), &symbol, "kernel",
+		l->address, strings, out);
 }
 
 static bool name_python(
@@ -108,7 +109,8 @@ static void name_note(const struct location *l, struct intern *strings, struct f
 		snprintf(text, sizeof(text), "[python stack cut: %s]",
 			walk_end_name((enum walk_end)(l->address - NOTE_PYTHON)));
 	else
-		snprintf(text, sizeof(text), "[unwind failed: %s]", walk_end_name((enum walk_end)l->address));
+		snprintf(text, sizeof(text), "[unwind failed: %s]",
+			walk_end_name((enum walk_end)l->address));
 	out->name = intern(strings, text);
 }
 

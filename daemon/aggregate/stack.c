@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A sample's numbers -> one stack of locations, root first. Addresses become places in files here, while the
- * mappings are those of the sample's time; names come later. */
+/* A sample's numbers -> one stack of locations, root first. Addresses become places in files here,
+ * while the mappings are those of the sample's time; names come later. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,8 @@
 
 enum { MAX_FRAMES = 4096, ROOT_FRAMES = 4 };
 
-struct stacker *stacker_new(struct python *python, const struct stack_options *options, struct err *err)
+struct stacker *stacker_new(
+	struct python *python, const struct stack_options *options, struct err *err)
 {
 	struct stacker *st = calloc(1, sizeof(*st));
 
@@ -27,8 +28,8 @@ struct stacker *stacker_new(struct python *python, const struct stack_options *o
 		st->merged = calloc(2 * MAX_FRAMES, sizeof(*st->merged));
 		st->stack = calloc(3 * MAX_FRAMES + ROOT_FRAMES, sizeof(*st->stack));
 	}
-	if (st && st->thread_names && st->native && st->is_eval && st->python_frames && st->entry && st->merged &&
-		st->stack)
+	if (st && st->thread_names && st->native && st->is_eval && st->python_frames && st->entry &&
+		st->merged && st->stack)
 		return st;
 	stacker_free(st);
 	err_set(err, -ENOMEM, "out of memory");
@@ -55,8 +56,9 @@ static struct location native_location(const struct process *p, uint64_t address
 	const struct mapping *m = process_mapping(p, address);
 
 	if (m && m->image)
-		return (struct location){
-			.kind = FRAME_NATIVE, .scope = m->image->number, .address = address - m->bias};
+		return (struct location){.kind = FRAME_NATIVE,
+			.scope = m->image->number,
+			.address = address - m->bias};
 	return (struct location){.kind = FRAME_JIT, .scope = p->pid, .address = address};
 }
 
@@ -68,8 +70,8 @@ static size_t native_fill(struct stacker *st, const struct process *p, const str
 		struct location *l = &st->native[i];
 
 		*l = native_location(p, s->user[i]);
-		st->is_eval[i] =
-			l->kind == FRAME_NATIVE && python_is_eval(st->python, (uint32_t)l->scope, l->address);
+		st->is_eval[i] = l->kind == FRAME_NATIVE &&
+				 python_is_eval(st->python, (uint32_t)l->scope, l->address);
 	}
 	return n;
 }
@@ -80,7 +82,8 @@ static size_t python_fill(struct stacker *st, const struct process *p, const str
 
 	for (size_t i = 0; i < n; i++) {
 		if (python_location(st->python, p, &s->python[i], &st->python_frames[i]) < 0)
-			st->python_frames[i] = (struct location){.kind = FRAME_NOTE, .address = NOTE_PYTHON_GONE};
+			st->python_frames[i] =
+				(struct location){.kind = FRAME_NOTE, .address = NOTE_PYTHON_GONE};
 		st->entry[i] = s->python[i].entry;
 	}
 	return n;
@@ -102,7 +105,8 @@ static bool is_cut(enum walk_end end)
 	return end != WALK_NONE && end != WALK_COMPLETE && end != WALK_NO_THREAD;
 }
 
-/* What stands below the stack: process, thread, and a note where the outermost frames are missing. */
+/* What stands below the stack: process, thread, and a note where the outermost frames are missing.
+ */
 static size_t roots_put(struct stacker *st, const struct sample *s, struct location *out)
 {
 	size_t n = 0;
@@ -114,7 +118,8 @@ static size_t roots_put(struct stacker *st, const struct sample *s, struct locat
 	if (is_cut(s->user_end))
 		out[n++] = (struct location){.kind = FRAME_NOTE, .address = s->user_end};
 	else if (is_cut(s->python_end))
-		out[n++] = (struct location){.kind = FRAME_NOTE, .address = NOTE_PYTHON + s->python_end};
+		out[n++] = (struct location){
+			.kind = FRAME_NOTE, .address = NOTE_PYTHON + s->python_end};
 	return n;
 }
 
@@ -126,12 +131,14 @@ static size_t kernel_put(const struct sample *s, struct location *out)
 		size_t from = n - 1 - i;
 
 		/* A return address may lie behind the end of its function. */
-		out[i] = (struct location){.kind = FRAME_KERNEL, .address = s->kernel[from] - (from > 0)};
+		out[i] = (struct location){
+			.kind = FRAME_KERNEL, .address = s->kernel[from] - (from > 0)};
 	}
 	return n;
 }
 
-/* Without native frames: the Python frames as they are, or a sign that there is native code only. */
+/* Without native frames: the Python frames as they are, or a sign that there is native code only.
+ */
 static size_t python_only(const struct merge_input *in, struct location *out)
 {
 	if (in->n_python)
@@ -141,7 +148,8 @@ static size_t python_only(const struct merge_input *in, struct location *out)
 	return in->n_python ? in->n_python : 1;
 }
 
-void stacker_build(struct stacker *st, const struct process *p, const struct sample *s, struct stack *out)
+void stacker_build(
+	struct stacker *st, const struct process *p, const struct sample *s, struct stack *out)
 {
 	struct merge_input in = {
 		.native = st->native,
@@ -160,7 +168,8 @@ void stacker_build(struct stacker *st, const struct process *p, const struct sam
 		in.n_native = native_fill(st, p, s);
 		in.n_python = python_fill(st, p, s);
 	}
-	n_merged = st->options.native ? merge_stack(&in, st->merged, &out->matched) : python_only(&in, st->merged);
+	n_merged = st->options.native ? merge_stack(&in, st->merged, &out->matched)
+				      : python_only(&in, st->merged);
 	n = roots_put(st, s, st->stack);
 	while (n_merged) {
 		st->stack[n] = st->merged[--n_merged];

@@ -77,7 +77,8 @@ static int location_number(struct aggregate *a, const struct location *location,
 		return -ENOMEM;
 	if (fresh) {
 		if (a->n_locations == a->cap_locations &&
-			grow((void **)&a->locations, &a->cap_locations, sizeof(*a->locations)) < 0) {
+			grow((void **)&a->locations, &a->cap_locations, sizeof(*a->locations)) <
+				0) {
 			map_del(a->location_numbers, location);
 			return -ENOMEM;
 		}
@@ -99,7 +100,8 @@ static int node_child(struct aggregate *a, uint32_t parent, uint32_t location, u
 	}
 	if (a->n_nodes == MAX_NODES)
 		return -E2BIG;
-	if (a->n_nodes == a->cap_nodes && grow((void **)&a->nodes, &a->cap_nodes, sizeof(*a->nodes)) < 0)
+	if (a->n_nodes == a->cap_nodes &&
+		grow((void **)&a->nodes, &a->cap_nodes, sizeof(*a->nodes)) < 0)
 		return -ENOMEM;
 	slot = map_put(a->children, &edge, NULL);
 	if (!slot)
@@ -126,7 +128,8 @@ int aggregate_add(struct aggregate *a, const struct location *stack, size_t n, u
 	return 0;
 }
 
-/* ---- the profile ------------------------------------------------------------------------------- */
+/* ---- the profile -------------------------------------------------------------------------------
+ */
 
 /* What it takes to turn locations into frames and equal frames into one node. */
 struct naming {
@@ -175,7 +178,8 @@ static int nodes_merge(struct naming *n)
 			return -ENOMEM;
 		if (fresh) {
 			*slot = p->n_nodes;
-			p->nodes[p->n_nodes++] = (struct stack_node){.parent = edge.parent, .frame = edge.child};
+			p->nodes[p->n_nodes++] =
+				(struct stack_node){.parent = edge.parent, .frame = edge.child};
 		}
 		n->node_of[i] = *slot;
 	}
@@ -188,7 +192,8 @@ static int nodes_merge(struct naming *n)
 
 static bool kind_has_symbols(uint32_t kind)
 {
-	return kind == FRAME_NATIVE || kind == FRAME_KERNEL || kind == FRAME_JIT || kind == FRAME_PYTHON;
+	return kind == FRAME_NATIVE || kind == FRAME_KERNEL || kind == FRAME_JIT ||
+	       kind == FRAME_PYTHON;
 }
 
 /* Frames seen and frames without a symbol, each as often as a sample had it. */
@@ -242,13 +247,15 @@ static int naming_start(struct naming *n, const struct aggregate *a)
 		.has_symbol = calloc(a->n_locations + 1, sizeof(*n->has_symbol)),
 		.node_of = calloc(a->n_nodes, sizeof(*n->node_of)),
 	};
-	if (!n->p || !n->strings || !n->frame_numbers || !n->edges || !n->frame_of || !n->has_symbol || !n->node_of)
+	if (!n->p || !n->strings || !n->frame_numbers || !n->edges || !n->frame_of ||
+		!n->has_symbol || !n->node_of)
 		return -ENOMEM;
 	n->p->frames = calloc(a->n_locations + 1, sizeof(*n->p->frames));
 	n->p->nodes = calloc(a->n_nodes, sizeof(*n->p->nodes));
 	if (!n->p->frames || !n->p->nodes)
 		return -ENOMEM;
-	n->p->frames[n->p->n_frames++] = (struct frame){.kind = FRAME_ROOT, .name = intern(n->strings, "all")};
+	n->p->frames[n->p->n_frames++] =
+		(struct frame){.kind = FRAME_ROOT, .name = intern(n->strings, "all")};
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A growable byte buffer. Each one declares the most it may hold, so that hostile input cannot make
- * it grow without end. After an error the buffer stays as it was and remembers that it failed: a writer
- * of many small pieces may check buf_failed() once at its end. */
+ * it grow without end. After an error the buffer stays as it was and remembers that it failed: a
+ * writer of many small pieces may check buf_failed() once at its end. */
 #ifndef PROFD_BASE_BUF_H
 #define PROFD_BASE_BUF_H
 

@@ -9,8 +9,8 @@ struct err {
 	char text[480]; /* one line, no trailing newline; "" while nothing failed */
 };
 
-/* Sets both and returns `code`, so that `return err_set(err, -EINVAL, "...")` reads well. `err` may be
- * NULL. A later call replaces an earlier text. `code` is never 0. */
+/* Sets both and returns `code`, so that `return err_set(err, -EINVAL, "...")` reads well. `err` may
+ * be NULL. A later call replaces an earlier text. `code` is never 0. */
 int err_set(struct err *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* Puts "fmt: " before the text that is there; keeps the code and returns it. */

@@ -16,8 +16,8 @@ void fd_close(int *fd);
 /* Writes all of it, over short writes and EINTR. 0 or negative errno. */
 int fd_write_all(int fd, const void *data, size_t len);
 
-/* Appends the whole file (also from /proc, where the size is not known) to `b`, up to b->max. 0 or negative
- * errno; -E2BIG where the file is larger. */
+/* Appends the whole file (also from /proc, where the size is not known) to `b`, up to b->max. 0 or
+ * negative errno; -E2BIG where the file is larger. */
 int fd_read_all(int fd, struct buf *b);
 int file_read(const char *path, struct buf *b);
 

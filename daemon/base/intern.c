@@ -24,7 +24,7 @@ static uint32_t *slot_find(const struct intern *in, const char *s, size_t len, u
 		if (!n)
 			return &in->slots[i];
 		if (in->hashes[n - 1] == hash && !strncmp(in->texts[n - 1], s, len) &&
-		    in->texts[n - 1][len] == '\0')
+			in->texts[n - 1][len] == '\0')
 			return &in->slots[i];
 	}
 }

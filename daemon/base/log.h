@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Talk on stderr, one line a message, with the room it comes from: `profd: unwind: ...`. Debug lines
- * appear with --verbose only. Control characters in the text are replaced, since names are hostile. */
+/* Talk on stderr, one line a message, with the room it comes from: `profd: unwind: ...`. Debug
+ * lines appear with --verbose only. Control characters in the text are replaced, since names are
+ * hostile. */
 #ifndef PROFD_BASE_LOG_H
 #define PROFD_BASE_LOG_H
 

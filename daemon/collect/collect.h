@@ -22,13 +22,14 @@ struct profd_rule;
 struct collect_options {
 	uint32_t rate_hz;
 	bool kernel_stacks, native_stacks;
-	bool per_cpu; /* events per CPU, for targets with very many threads, instead of per thread */
+	bool per_cpu; /* events per CPU, for targets with very many threads, instead of per thread
+		       */
 	uint32_t table_cells;    /* room for unwind rows, at least; rounded up */
 	uint32_t table_mappings; /* likewise */
 };
 
-/* The tables that the programs read, as memory shared with the kernel. unwind/ owns what is in the first
- * three and in `processes_fd`; python/ what is in `pythons_fd`. */
+/* The tables that the programs read, as memory shared with the kernel. unwind/ owns what is in the
+ * first three and in `processes_fd`; python/ what is in `pythons_fd`. */
 struct collect_tables {
 	uint64_t *cells; /* two 32-bit cells each, low half first */
 	uint32_t n_cells;
@@ -46,16 +47,17 @@ struct collect *collect_open(const struct collect_options *options, struct err *
 void collect_close(struct collect *c); /* NULL is allowed; detaches everything */
 const struct collect_tables *collect_tables(const struct collect *c);
 
-/* Samples every thread of the process and those that it starts later; with `children` also the processes
- * it starts. With `on_exec` nothing is sampled before its next exec. Sampling begins with collect_start.
- * -ESRCH: no such process. */
+/* Samples every thread of the process and those that it starts later; with `children` also the
+ * processes it starts. With `on_exec` nothing is sampled before its next exec. Sampling begins with
+ * collect_start. -ESRCH: no such process. */
 int collect_attach(struct collect *c, uint32_t pid, bool children, bool on_exec, struct err *err);
 int collect_start(struct collect *c, struct err *err);
 
 /* Told of a new child of a process attached with `children`. */
 void collect_follow(struct collect *c, uint32_t pid);
 
-void collect_detach(struct collect *c); /* stops sampling; what is in the ring can still be drained */
+void collect_detach(
+	struct collect *c); /* stops sampling; what is in the ring can still be drained */
 
 int collect_fd(const struct collect *c); /* readable when the kernel asks for a drain soon */
 

@@ -41,14 +41,18 @@ static int load_error(struct err *err, int rc)
 			"loading eBPF programs is not permitted here; run as root, or give profd the capabilities "
 			"CAP_BPF and CAP_PERFMON");
 	if (rc == -ENOSYS)
-		return err_set(err, rc, "this kernel has no eBPF (bpf system call missing); profd needs Linux 5.17 or later");
+		return err_set(err, rc,
+			"this kernel has no eBPF (bpf system call missing); profd needs Linux 5.17 or later");
 	if (libbpf_probe_bpf_helper(BPF_PROG_TYPE_PERF_EVENT, BPF_FUNC_loop, NULL) == 0)
-		return err_set(err, rc, "this kernel is too old: its eBPF has no loops (bpf_loop); profd needs Linux 5.17 or later");
+		return err_set(err, rc,
+			"this kernel is too old: its eBPF has no loops (bpf_loop); profd needs Linux 5.17 or later");
 	if (access("/sys/kernel/btf/vmlinux", R_OK) < 0)
 		return err_set(err, rc,
 			"this kernel does not describe its types (/sys/kernel/btf/vmlinux is missing); it must be built "
 			"with CONFIG_DEBUG_INFO_BTF");
-	return err_set(err, rc, "cannot load the eBPF programs: %s; --verbose shows the kernel's reasons", strerror(-rc));
+	return err_set(err, rc,
+		"cannot load the eBPF programs: %s; --verbose shows the kernel's reasons",
+		strerror(-rc));
 }
 
 static uint32_t round_up_cells(uint32_t cells)
@@ -101,7 +105,8 @@ static int skeleton_load(struct collect *c, struct err *err)
 	return rc ? load_error(err, rc) : 0;
 }
 
-static void *map_share(const struct bpf_map *map, size_t element_bytes, uint32_t n, size_t *bytes, struct err *err)
+static void *map_share(
+	const struct bpf_map *map, size_t element_bytes, uint32_t n, size_t *bytes, struct err *err)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	void *p;
@@ -110,7 +115,8 @@ static void *map_share(const struct bpf_map *map, size_t element_bytes, uint32_t
 	p = mmap(NULL, *bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
 	if (p != MAP_FAILED)
 		return p;
-	err_set(err, -errno, "cannot share the table %s with the kernel: %s", bpf_map__name(map), strerror(errno));
+	err_set(err, -errno, "cannot share the table %s with the kernel: %s", bpf_map__name(map),
+		strerror(errno));
 	return NULL;
 }
 
@@ -118,10 +124,12 @@ static int tables_share(struct collect *c, struct err *err)
 {
 	struct collect_tables *t = &c->tables;
 
-	t->cells = map_share(c->skeleton->maps.cells, sizeof(uint64_t), t->n_cells / 2, &c->cells_bytes, err);
-	t->mappings = map_share(
-		c->skeleton->maps.mappings, sizeof(struct profd_mapping), t->n_mappings, &c->mappings_bytes, err);
-	t->rules = map_share(c->skeleton->maps.rules, sizeof(struct profd_rule), t->n_rules, &c->rules_bytes, err);
+	t->cells = map_share(
+		c->skeleton->maps.cells, sizeof(uint64_t), t->n_cells / 2, &c->cells_bytes, err);
+	t->mappings = map_share(c->skeleton->maps.mappings, sizeof(struct profd_mapping),
+		t->n_mappings, &c->mappings_bytes, err);
+	t->rules = map_share(c->skeleton->maps.rules, sizeof(struct profd_rule), t->n_rules,
+		&c->rules_bytes, err);
 	t->processes_fd = bpf_map__fd(c->skeleton->maps.processes);
 	t->pythons_fd = bpf_map__fd(c->skeleton->maps.pythons);
 	return t->cells && t->mappings && t->rules ? 0 : -ENOMEM;
@@ -134,7 +142,8 @@ static int namespace_tell(struct collect *c, struct err *err)
 	int rc = bpf_prog_test_run_opts(bpf_program__fd(c->skeleton->progs.profd_whoami), &run);
 
 	if (rc < 0 || run.retval != 1)
-		return err_set(err, rc < 0 ? rc : -EINVAL, "cannot ask the kernel for profd's PID namespace: %s",
+		return err_set(err, rc < 0 ? rc : -EINVAL,
+			"cannot ask the kernel for profd's PID namespace: %s",
 			strerror(rc < 0 ? -rc : EINVAL));
 	return 0;
 }
@@ -223,7 +232,8 @@ void collect_stats(const struct collect *c, struct collect_stats *stats)
 	uint32_t zero = 0;
 
 	*stats = (struct collect_stats){.running_ns = events_running_ns(c)};
-	if (counters && !bpf_map_lookup_elem(bpf_map__fd(c->skeleton->maps.counters), &zero, counters))
+	if (counters &&
+		!bpf_map_lookup_elem(bpf_map__fd(c->skeleton->maps.counters), &zero, counters))
 		for (int i = 0; i < cpus; i++) {
 			stats->runs += counters[i].runs;
 			stats->run_ns += counters[i].run_ns;

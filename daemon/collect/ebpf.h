@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Inside collect/: the state shared by ebpf.c (programs and tables), events.c (perf events) and ring.c
- * (records). */
+/* Inside collect/: the state shared by ebpf.c (programs and tables), events.c (perf events) and
+ * ring.c (records). */
 #ifndef PROFD_COLLECT_EBPF_H
 #define PROFD_COLLECT_EBPF_H
 
@@ -29,8 +29,8 @@ struct collect {
 	struct event *events;
 	size_t n_events, cap_events;
 	struct map *event_of_tid; /* tid -> index into events */
-	bool use_cycles;          /* a PMU is there: cycles at a frequency, the kernel adapts the period */
-	uint64_t random;          /* state of the period's jitter */
+	bool use_cycles; /* a PMU is there: cycles at a frequency, the kernel adapts the period */
+	uint64_t random; /* state of the period's jitter */
 	void (*each)(void *arg, const struct sample *s);
 	void *each_arg;
 	struct python_frame *python; /* scratch of the record being decoded */
@@ -43,8 +43,8 @@ void events_close(struct collect *c);
 void events_stop(struct collect *c);
 uint64_t events_running_ns(const struct collect *c);
 
-/* A sample came in: corrects its weight where the kernel does not tell the period's changes, and after some
- * samples makes such a change. */
+/* A sample came in: corrects its weight where the kernel does not tell the period's changes, and
+ * after some samples makes such a change. */
 void events_sampled(struct collect *c, struct sample *s);
 
 /* ring.c: called by the ring for each record */

@@ -5,11 +5,15 @@
 #include "bpf/contract.h"
 #include "collect/ebpf.h"
 
-_Static_assert((int)WALK_COMPLETE == PROFD_END_COMPLETE && (int)WALK_TRUNCATED == PROFD_END_TRUNCATED &&
-		(int)WALK_NO_MAPPING == PROFD_END_NO_MAPPING && (int)WALK_NO_TABLE == PROFD_END_NO_TABLE &&
-		(int)WALK_NO_RULE == PROFD_END_NO_RULE && (int)WALK_UNSUPPORTED == PROFD_END_UNSUPPORTED &&
-		(int)WALK_UNREADABLE == PROFD_END_UNREADABLE && (int)WALK_STUCK == PROFD_END_STUCK &&
-		(int)WALK_NOT_READY == PROFD_END_NOT_READY && (int)WALK_NO_THREAD == PROFD_END_NO_THREAD &&
+_Static_assert(
+	(int)WALK_COMPLETE == PROFD_END_COMPLETE && (int)WALK_TRUNCATED == PROFD_END_TRUNCATED &&
+		(int)WALK_NO_MAPPING == PROFD_END_NO_MAPPING &&
+		(int)WALK_NO_TABLE == PROFD_END_NO_TABLE &&
+		(int)WALK_NO_RULE == PROFD_END_NO_RULE &&
+		(int)WALK_UNSUPPORTED == PROFD_END_UNSUPPORTED &&
+		(int)WALK_UNREADABLE == PROFD_END_UNREADABLE &&
+		(int)WALK_STUCK == PROFD_END_STUCK && (int)WALK_NOT_READY == PROFD_END_NOT_READY &&
+		(int)WALK_NO_THREAD == PROFD_END_NO_THREAD &&
 		(int)WALK_BAD_FRAME == PROFD_END_BAD_FRAME,
 	"both sides number the ends of a walk alike");
 _Static_assert((int)USER_REGISTERS == PROFD_REGISTERS, "registers are handed on as they come");
@@ -27,7 +31,8 @@ static void python_decode(struct collect *c, const uint64_t *words, size_t n)
 		};
 }
 
-/* The kernel is trusted, but a length that does not add up is a bug that must not become a wrong read. */
+/* The kernel is trusted, but a length that does not add up is a bug that must not become a wrong
+ * read. */
 static bool record_is_sane(const struct profd_sample_record *r, size_t bytes)
 {
 	size_t words = (size_t)r->n_kernel + r->n_user + (size_t)r->n_python * PROFD_PYTHON_WORDS;
@@ -68,7 +73,8 @@ int ring_record(void *arg, void *data, size_t bytes)
 	s.comm[sizeof(s.comm) - 1] = '\0';
 	python_decode(c, words + r->n_kernel + r->n_user, r->n_python);
 	if (r->flags & PROFD_FLAG_DEFERRED) {
-		s.registers = words + r->n_kernel + r->n_user + (size_t)r->n_python * PROFD_PYTHON_WORDS;
+		s.registers =
+			words + r->n_kernel + r->n_user + (size_t)r->n_python * PROFD_PYTHON_WORDS;
 		s.stack = (const uint8_t *)(s.registers + PROFD_REGISTERS);
 		s.stack_at = s.registers[PROFD_REG_RSP] & ~7ULL;
 		s.stack_bytes = r->stack_bytes;

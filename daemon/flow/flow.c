@@ -67,8 +67,8 @@ static bool is_failure(enum walk_end end)
 	return end > WALK_TRUNCATED && end != WALK_NO_THREAD;
 }
 
-void profile_failures(
-	const struct profile_quality *q, void (*each)(void *arg, const char *cause, uint64_t n), void *arg)
+void profile_failures(const struct profile_quality *q,
+	void (*each)(void *arg, const char *cause, uint64_t n), void *arg)
 {
 	char cause[64];
 

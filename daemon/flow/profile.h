@@ -22,7 +22,8 @@ enum frame_kind {
 	FRAME_KINDS
 };
 
-const char *frame_kind_name(enum frame_kind kind); /* "python", "native", ... for JSON and legends */
+const char *frame_kind_name(
+	enum frame_kind kind); /* "python", "native", ... for JSON and legends */
 
 /* Where one frame of a sample was, before it has a name. Equal locations are one frame of the tree.
  * `scope` and `address` by kind:
@@ -65,10 +66,12 @@ struct profile_quality {
 	uint64_t truncated;               /* samples with a stack deeper than the limit */
 	uint64_t native_end[WALK_ENDS];   /* samples by how the native walk ended */
 	uint64_t python_end[WALK_ENDS];   /* likewise the Python walk */
-	uint64_t unmerged; /* samples whose Python frames did not match the eval-loop frames one to one */
-	uint64_t unsymbolized_frames, frames_seen; /* weighted by samples: frames without a symbol, and all */
-	uint64_t profiler_cpu_ns;                  /* profd in user space */
-	uint64_t profiler_kernel_ns;               /* its programs in the kernel */
+	uint64_t unmerged; /* samples whose Python frames did not match the eval-loop frames one to
+			      one */
+	uint64_t unsymbolized_frames,
+		frames_seen;         /* weighted by samples: frames without a symbol, and all */
+	uint64_t profiler_cpu_ns;    /* profd in user space */
+	uint64_t profiler_kernel_ns; /* its programs in the kernel */
 	uint64_t profiler_rss_bytes;
 };
 
@@ -88,9 +91,9 @@ struct profile {
 /* Frees all that it owns, and `p`. NULL is allowed. */
 void profile_free(struct profile *p);
 
-/* Samples by failure cause: every walk_end of either walk that is a failure. Calls `each` for causes
- * that happened, as ("native-no-rule", count). */
-void profile_failures(
-	const struct profile_quality *q, void (*each)(void *arg, const char *cause, uint64_t n), void *arg);
+/* Samples by failure cause: every walk_end of either walk that is a failure. Calls `each` for
+ * causes that happened, as ("native-no-rule", count). */
+void profile_failures(const struct profile_quality *q,
+	void (*each)(void *arg, const char *cause, uint64_t n), void *arg);
 
 #endif

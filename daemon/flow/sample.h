@@ -12,19 +12,20 @@
 
 /* How a walk over a stack ended. Everything but the first two is a failure of its own cause. */
 enum walk_end {
-	WALK_NONE,        /* there was nothing to walk (kernel thread, or switched off) */
-	WALK_COMPLETE,    /* reached the entry point of the thread */
-	WALK_TRUNCATED,   /* deeper than the limit */
-	WALK_NO_MAPPING,  /* an address that no executable mapping holds */
-	WALK_NO_TABLE,    /* a mapping without unwind information (JIT code: frame pointers were tried) */
-	WALK_NO_RULE,     /* inside a mapping, but no rule for this address */
+	WALK_NONE,       /* there was nothing to walk (kernel thread, or switched off) */
+	WALK_COMPLETE,   /* reached the entry point of the thread */
+	WALK_TRUNCATED,  /* deeper than the limit */
+	WALK_NO_MAPPING, /* an address that no executable mapping holds */
+	WALK_NO_TABLE, /* a mapping without unwind information (JIT code: frame pointers were tried)
+			*/
+	WALK_NO_RULE,  /* inside a mapping, but no rule for this address */
 	WALK_UNSUPPORTED, /* a rule that the tables cannot express */
 	WALK_UNREADABLE,  /* the stack memory was not present or not readable */
-	WALK_STUCK,       /* the frame address did not move outwards: a corrupted stack or a wrong rule */
-	WALK_NOT_READY,   /* the process was too new: its tables were not loaded yet */
-	WALK_NO_THREAD,   /* Python: the thread has no Python thread state; not a failure */
-	WALK_BAD_FRAME,   /* Python: a frame whose contents do not make sense */
-	WALK_ENDS         /* how many there are */
+	WALK_STUCK, /* the frame address did not move outwards: a corrupted stack or a wrong rule */
+	WALK_NOT_READY, /* the process was too new: its tables were not loaded yet */
+	WALK_NO_THREAD, /* Python: the thread has no Python thread state; not a failure */
+	WALK_BAD_FRAME, /* Python: a frame whose contents do not make sense */
+	WALK_ENDS       /* how many there are */
 };
 
 const char *walk_end_name(enum walk_end end); /* short, for tables and JSON: "no-rule" */
@@ -38,8 +39,8 @@ struct python_frame {
 	bool entry;           /* the outermost Python frame of one run of the C eval loop */
 };
 
-/* User-space registers, numbered as DWARF numbers them on the architecture (x86-64: rax rdx rcx rbx rsi
- * rdi rbp rsp r8-r15, [16] the instruction pointer). */
+/* User-space registers, numbered as DWARF numbers them on the architecture (x86-64: rax rdx rcx rbx
+ * rsi rdi rbp rsp r8-r15, [16] the instruction pointer). */
 enum { USER_REGISTERS = 17 };
 
 struct sample {
@@ -54,13 +55,14 @@ struct sample {
 	const uint64_t *user; /* return addresses are already moved back by one byte */
 	size_t n_user;
 	enum walk_end user_end;
-	bool user_by_fp; /* at least one step relied on a frame pointer because no table had a rule */
+	bool user_by_fp; /* at least one step relied on a frame pointer because no table had a rule
+			  */
 	const struct python_frame *python;
 	size_t n_python;
 	enum walk_end python_end;
 
-	/* Set where the kernel could not unwind yet (WALK_NOT_READY and its like): the registers and a copy of
-	 * the stack from `stack_at` on, for unwind/ to finish the walk. */
+	/* Set where the kernel could not unwind yet (WALK_NOT_READY and its like): the registers
+	 * and a copy of the stack from `stack_at` on, for unwind/ to finish the walk. */
 	const uint64_t *registers; /* [USER_REGISTERS], or NULL */
 	const uint8_t *stack;
 	uint64_t stack_at;

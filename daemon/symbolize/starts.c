@@ -6,7 +6,12 @@
 
 /* DW_EH_PE_* as every linker writes them: the count in four bytes, the table as signed four-byte
  * offsets from the section's start. */
-enum { COUNT_UDATA4 = 0x03, TABLE_DATAREL_SDATA4 = 0x3b, STARTS_MAX_BYTES = 64 << 20, PAIR_BYTES = 8 };
+enum {
+	COUNT_UDATA4 = 0x03,
+	TABLE_DATAREL_SDATA4 = 0x3b,
+	STARTS_MAX_BYTES = 64 << 20,
+	PAIR_BYTES = 8
+};
 
 /* Bytes of the pointer to .eh_frame, which stands between the header and the count. */
 static size_t pointer_bytes(uint8_t encoding)
@@ -54,7 +59,8 @@ bool starts_read(struct starts *st, const struct elf_file *file)
 	if (!data)
 		return true;
 	at = bytes > 4 && data[0] == 1 ? pointer_bytes(data[1]) : 0;
-	if (at && data[2] == COUNT_UDATA4 && data[3] == TABLE_DATAREL_SDATA4 && bytes >= 4 + at + sizeof(count)) {
+	if (at && data[2] == COUNT_UDATA4 && data[3] == TABLE_DATAREL_SDATA4 &&
+		bytes >= 4 + at + sizeof(count)) {
 		size_t pairs = (bytes - 4 - at - sizeof(count)) / PAIR_BYTES;
 
 		memcpy(&count, data + 4 + at, sizeof(count));

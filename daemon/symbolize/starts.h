@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where functions start, for those without a symbol: the search table that the linker makes of the unwind
- * entries (.eh_frame_hdr, Linux Standard Base 10.6.2), which stripping leaves in place. */
+/* Where functions start, for those without a symbol: the search table that the linker makes of the
+ * unwind entries (.eh_frame_hdr, Linux Standard Base 10.6.2), which stripping leaves in place. */
 #ifndef PROFD_SYMBOLIZE_STARTS_H
 #define PROFD_SYMBOLIZE_STARTS_H
 

@@ -47,7 +47,8 @@ void symbolizer_set_kallsyms(struct symbolizer *s, const char *path);
 bool symbolize_native(
 	struct symbolizer *s, const struct image *image, uint64_t vaddr, struct symbol *out);
 
-/* Where a function without a symbol starts, so that all its addresses can go by one name. False: not known. */
+/* Where a function without a symbol starts, so that all its addresses can go by one name. False:
+ * not known. */
 bool symbolize_function_start(
 	struct symbolizer *s, const struct image *image, uint64_t vaddr, uint64_t *start);
 

@@ -9,8 +9,8 @@
 
 #include "aggregate/aggregate.h"
 
-/* Stacks are written as letters, leaf first: E an eval loop, other capitals native frames; lower case Python frames,
- * the entry frame of a run followed by a dot. */
+/* Stacks are written as letters, leaf first: E an eval loop, other capitals native frames; lower
+ * case Python frames, the entry frame of a run followed by a dot. */
 enum { MAX = 64 };
 
 static size_t parse_native(const char *text, struct location *out, bool *is_eval)
@@ -32,14 +32,15 @@ static size_t parse_python(const char *text, struct location *out, bool *entry)
 		if (*text == '.')
 			entry[n - 1] = true;
 		else {
-			out[n] = (struct location){.kind = FRAME_PYTHON, .address = (unsigned char)*text};
+			out[n] = (struct location){
+				.kind = FRAME_PYTHON, .address = (unsigned char)*text};
 			entry[n++] = false;
 		}
 	return n;
 }
 
-static void check_merge(const char *native, bool native_complete, const char *python, bool python_complete,
-	const char *expected, bool expect_matched)
+static void check_merge(const char *native, bool native_complete, const char *python,
+	bool python_complete, const char *expected, bool expect_matched)
 {
 	struct location n[MAX], p[MAX], out[2 * MAX];
 	bool is_eval[MAX], entry[MAX], matched;
@@ -75,8 +76,8 @@ static void test_merge_whole(void **state)
 static void test_merge_eval_without_frame_yet(void **state)
 {
 	(void)state;
-	/* The innermost eval loop has not linked its frame yet, or not any more: it goes to its caller's
-	 * account, and so does what it calls; the others find theirs. */
+	/* The innermost eval loop has not linked its frame yet, or not any more: it goes to its
+	 * caller's account, and so does what it calls; the others find theirs. */
 	check_merge("EBEC", true, "cd.", true, "BcdC", true);
 	check_merge("AEBEC", true, "cd.", true, "ABcdC", true);
 	/* A thread that is not in Python at all keeps its native frames. */
@@ -109,9 +110,10 @@ struct name_arg {
 	unsigned calls;
 };
 
-/* Names a location by its address modulo 100, so that 1 and 101 are the same function. Multiples of 7 are
- * unknown. */
-static bool name_modulo(void *arg, const struct location *l, struct intern *strings, struct frame *out)
+/* Names a location by its address modulo 100, so that 1 and 101 are the same function. Multiples of
+ * 7 are unknown. */
+static bool name_modulo(
+	void *arg, const struct location *l, struct intern *strings, struct frame *out)
 {
 	char text[32];
 
@@ -141,8 +143,8 @@ static void test_profile_merges_equal_names(void **state)
 	assert_int_equal(aggregate_add(a, three, 2, 1), 0);
 	p = aggregate_profile(a, name_modulo, &arg, NULL);
 	assert_non_null(p);
-	assert_int_equal(arg.calls, 4);      /* once per location */
-	assert_int_equal(p->n_nodes, 4);     /* root, f1, f2, f7 */
+	assert_int_equal(arg.calls, 4);  /* once per location */
+	assert_int_equal(p->n_nodes, 4); /* root, f1, f2, f7 */
 	assert_int_equal(p->quality.samples, 4);
 	assert_int_equal(p->quality.frames_seen, 8);
 	assert_int_equal(p->quality.unsymbolized_frames, 1);
