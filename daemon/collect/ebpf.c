@@ -36,7 +36,7 @@ static int libbpf_talk(enum libbpf_print_level level, const char *fmt, va_list a
 
 static int load_error(struct err *err, int rc)
 {
-	if (rc == -EPERM || rc == -EACCES)
+	if (rc == -EPERM) /* -EACCES is the verifier's word for a program that it rejects */
 		return err_set(err, rc,
 			"loading eBPF programs is not permitted here; run as root, or give profd the capabilities "
 			"CAP_BPF and CAP_PERFMON");
