@@ -23,14 +23,16 @@ enum { RING_BYTES_PER_CPU = 2 << 20, RING_BYTES_MIN = 4 << 20, RING_BYTES_MAX = 
 /* libbpf's talk, the verifier's log included, is for --verbose. */
 static int libbpf_talk(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
-	char text[8192], *line, *rest = text;
+	char *text = NULL, *line, *rest;
 
-	if (log_get_level() < LOG_LEVEL_DEBUG || level == LIBBPF_DEBUG)
+	if (log_get_level() < LOG_LEVEL_DEBUG || level == LIBBPF_DEBUG ||
+		vasprintf(&text, fmt, ap) < 0)
 		return 0;
-	vsnprintf(text, sizeof(text), fmt, ap);
+	rest = text;
 	while ((line = strsep(&rest, "\n")))
 		if (*line)
 			log_debug("%s", line);
+	free(text);
 	return 0;
 }
 
