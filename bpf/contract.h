@@ -102,7 +102,7 @@ struct profd_process {
 
 enum profd_python_limits {
 	PROFD_PYTHON_NONE = 0xffff,      /* in an offset: this version has no such field */
-	PROFD_PYTHON_STATE_BYTES = 256,  /* most of a thread state that is read, less one; powers of two */
+	PROFD_PYTHON_STATE_BYTES = 512,  /* most of a thread state that is read, less one; powers of two */
 	PROFD_PYTHON_FRAME_BYTES = 128,  /* of a frame, likewise */
 	PROFD_PYTHON_CODE_BYTES = 256,   /* of a code object, likewise */
 	PROFD_PYTHON_IDENT_WORDS = 7,    /* of a code object that tell it from another */
@@ -119,17 +119,21 @@ struct profd_python {
 	__u16 interp_next, interp_threads; /* threads: first PyThreadState; new ones are put at the head */
 	__u16 tstate_next, tstate_thread_id; /* thread_id: pthread_self() of the thread */
 	__u16 tstate_frame;       /* the current frame, or the _PyCFrame that points to it */
-	__u16 tstate_chunk;       /* datastack_chunk: where the frames of the thread lie, most of them */
-	__u16 tstate_from, tstate_bytes; /* the part of a thread state that holds the three above */
+	__u16 tstate_chunk;       /* datastack_chunk: where the frames of functions lie; datastack_top follows */
+	__u16 tstate_exc_info;    /* of the innermost generator that runs; only where there are _PyCFrames */
+	__u16 tstate_from, tstate_bytes; /* the part of a thread state that holds all of these */
 	__u16 cframe_frame;       /* `previous` follows; PROFD_PYTHON_NONE: no _PyCFrame, tstate_frame is direct */
 	__u16 frame_code, frame_previous, frame_instr, frame_owner;
 	__u16 frame_entry;        /* 3.11: bool is_entry; PROFD_PYTHON_NONE: shim frames are the boundaries */
+	__u16 frame_stacktop;     /* int, below 0 while the frame runs; only where there are _PyCFrames */
 	__u16 frame_shim_owner;   /* frames with an owner >= this are shims */
 	__u16 frame_bytes;        /* how many bytes of a frame to read */
 	__u16 code_first_line;    /* int */
 	__u16 code_ident;         /* first of PROFD_PYTHON_IDENT_WORDS words, the last is co_linetable */
 	__u16 code_traceable;     /* int, instructions: frames before it have not started; read up to here */
 	__u16 code_bytecode;      /* co_code_adaptive */
+	/* Words of a frame: int code_locals, and where there is code_stack also that int and frame_words. */
+	__u16 code_locals, code_stack, frame_words;
 };
 
 /* Fingerprint of a code object: `ident` as above, its first line, and its length in instructions (ob_size). Never
@@ -158,23 +162,30 @@ struct profd_python_walk {
 	__u64 stop;           /* thread state that ends it; 0: none */
 	__u64 found;          /* the thread's state; 0: none */
 	__u64 chunk;          /* its datastack chunk; 0: not to be used */
+	__u64 base, top;      /* datastack_chunk, datastack_top */
 	__u64 frame;          /* that comes next; 0: none */
+	__u64 fresh;          /* innermost frame, of a call just made; 0: there is none */
+	__u64 above;          /* frame that a generator may have been called from, as well; 0: none */
+	__u64 cframe;         /* the innermost _PyCFrame; 0: there is none */
+	__u64 generator;      /* frame of the generator that tstate_exc_info is of */
 	__u64 outer;          /* frame that the first run must lead to, where `check` is set */
-	__u64 state_at;       /* address of the thread state in `state`, */
-	__u64 cframe_at;      /* and of the innermost _PyCFrame */
+	__u64 guess;          /* a frame that may be the innermost one; 0: none */
 	__u64 code_at;        /* address of the code object in `code`; 0: none */
 	__u64 window_from;    /* address of window[0] */
 	__u32 window_bytes;   /* valid from there on */
 	__u32 fingerprint;    /* of the code object in `code` */
 	__u32 at, n;          /* first word of the frames; frames so far */
 	__u32 run;            /* frames so far in this run of the eval loop */
-	__u32 scan;           /* next place where the outer _PyCFrame is looked for */
+	__u32 scan;           /* next place where a frame is looked for */
 	__u8 end;             /* enum profd_end; PROFD_END_NONE: go on */
 	__u8 check;
+	__u8 unproven;        /* the next function's frame must be the innermost one of the data stack */
+	__u8 is_first;        /* the next frame is */
 	__u8 has_unstarted;
-	__u8 guessed; /* a register held the address of the outer _PyCFrame */
+	__u8 has_function;    /* there was a frame of a function */
+	__u8 guessed;         /* `guess` is a new one */
+	__u8 pad;
 	__u64 unstarted[PROFD_PYTHON_WORDS]; /* the last frame of the run that was before its first instruction */
-	__u64 cframe[2];
 	__u64 state[PROFD_PYTHON_STATE_BYTES / 8];
 	__u64 code[PROFD_PYTHON_CODE_BYTES / 8]; /* a code object, from its start */
 	/* Frames from window_from on; its last PROFD_PYTHON_FRAME_BYTES hold a frame from elsewhere. */

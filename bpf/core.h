@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The few kernel types that the programs read, with only the members they need. libbpf relocates each access
- * to the running kernel's own layout (CO-RE), so this stands in for a generated vmlinux.h and the build
- * needs no BTF of its host. */
+/* The few kernel types that the programs read, with only the members they need. libbpf relocates
+ * each access to the running kernel's own layout (CO-RE), so this stands in for a generated
+ * vmlinux.h and the build needs no BTF of its host. */
 #ifndef PROFD_BPF_CORE_H
 #define PROFD_BPF_CORE_H
 
@@ -13,8 +13,8 @@
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs,
-		flags, sp, ss;
+	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip,
+		cs, flags, sp, ss;
 };
 struct thread_struct {
 	unsigned long fsbase;
@@ -54,11 +54,12 @@ struct task_struct {
 
 #pragma clang attribute pop
 
-/* The context of a perf event program: user-space ABI (asm/bpf_perf_event.h), hence not relocated. */
+/* The context of a perf event program: user-space ABI (asm/bpf_perf_event.h), hence not relocated.
+ */
 #if defined(__TARGET_ARCH_x86)
 struct profd_perf_context {
-	__u64 r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs, flags, sp,
-		ss;
+	__u64 r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs,
+		flags, sp, ss;
 	__u64 sample_period;
 	__u64 addr;
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the walkers (native.h, python.h) need from the world, twice: in the kernel these are BPF helpers and
- * maps; in user space they are functions over plain arrays, so that the very same walkers finish deferred
- * samples in unwind/ and are compared with independent unwinders in tests/oracle/. */
+/* What the walkers (native.h, python.h) need from the world, twice: in the kernel these are BPF
+ * helpers and maps; in user space they are functions over plain arrays, so that the very same
+ * walkers finish deferred samples in unwind/ and are compared with independent unwinders in
+ * tests/oracle/. */
 #ifndef PROFD_BPF_ENV_H
 #define PROFD_BPF_ENV_H
 
@@ -14,7 +15,7 @@
 #include "bpf/contract.h"
 #include "bpf/maps.h"
 
-#define ENV_INLINE static __always_inline
+#define ENV_INLINE   static __always_inline
 #define ENV_NOINLINE static __noinline
 
 /* 0, or negative where any byte was not present. */
@@ -36,9 +37,11 @@ ENV_INLINE long env_read_user(void *to, __u32 bytes, __u64 address)
 #define ENV_INLINE   static inline
 #define ENV_NOINLINE static __attribute__((unused))
 
-/* The world of a walk in user space; set `profd_host` (it is per thread; daemon/unwind/host.c) before. */
+/* The world of a walk in user space; set `profd_host` (it is per thread; daemon/unwind/host.c)
+ * before. */
 struct profd_host {
-	long (*read_user)(void *arg, void *to, uint32_t bytes, uint64_t address); /* 0 or negative */
+	long (*read_user)(
+		void *arg, void *to, uint32_t bytes, uint64_t address); /* 0 or negative */
 	void *arg;
 	const uint64_t *cells; /* two cells each, low half first */
 	uint32_t n_cells;
@@ -46,11 +49,13 @@ struct profd_host {
 	uint32_t n_mappings;
 	const struct profd_rule *rules;
 	uint32_t n_rules;
-	const struct profd_process *process; /* slice of `mappings` of the process at hand; NULL: not known */
+	const struct profd_process
+		*process; /* slice of `mappings` of the process at hand; NULL: not known */
 	/* Cells from number n_cells on (tables outside `cells`), in pairs; may be NULL. */
 	const uint64_t *(*far_pair)(void *arg, uint32_t pair);
 	void *far_arg;
-	struct profd_python_thread *python_thread; /* see env_python_thread; zeroed before the first walk; may be NULL */
+	struct profd_python_thread *python_thread; /* see env_python_thread; zeroed before the first
+						      walk; may be NULL */
 };
 extern __thread const struct profd_host *profd_host;
 
@@ -112,16 +117,17 @@ ENV_INLINE const struct profd_rule *env_rule(__u32 i)
 #endif
 }
 
-/* The Python thread state that the thread was last seen with; NULL: not known. The next two go by `key` =
- * pid << 32 | tid; in user space there is room for the one thread that is walked. */
+/* The Python thread state that the thread was last seen with; NULL: not known. The next two go by
+ * `key` = pid << 32 | tid; in user space there is room for the one thread that is walked. */
 ENV_INLINE struct profd_python_thread *env_python_thread(__u64 key)
 {
 #ifdef __bpf__
 	return bpf_map_lookup_elem(&python_threads, &key);
 #else
 	(void)key;
-	return profd_host->python_thread && profd_host->python_thread->time_ns ? profd_host->python_thread
-									       : NULL;
+	return profd_host->python_thread && profd_host->python_thread->time_ns
+		       ? profd_host->python_thread
+		       : NULL;
 #endif
 }
 

@@ -73,8 +73,9 @@ struct {
 	__type(value, __u8);
 } targets SEC(".maps");
 
-/* Hashes of the Python stacks seen lately: a stack that is not among them may hold a code object that user
- * space does not know yet and must read while it is there, so it is asked to come at once. */
+/* Hashes of the Python stacks seen lately: a stack that is not among them may hold a code object
+ * that user space does not know yet and must read while it is there, so it is asked to come at
+ * once. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);

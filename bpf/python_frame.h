@@ -110,6 +110,10 @@ ENV_INLINE long python_boundary(struct profd_scratch *s, __u64 previous)
 		return python_stop(w, PROFD_END_BAD_FRAME);
 	w->check = 0;
 	w->frame = previous;
+	if (w->fresh && !w->run && !w->guess) { /* entered from C, which sets `previous` first */
+		w->fresh = w->above = 0;
+		w->unproven = 0;
+	}
 	if (python_close_run(s))
 		return python_stop(w, PROFD_END_TRUNCATED);
 	return 0;
@@ -118,13 +122,13 @@ ENV_INLINE long python_boundary(struct profd_scratch *s, __u64 previous)
 /* 3.11: whether a generator's frame whose eval loop was left is in the chain all the same, because
  * gen.throw() hands on to the generator that this one waits for (Objects/genobject.c, _gen_throw).
  * It is no entry of a run then. Its stack pointer is saved, unlike that of a frame that runs. */
-ENV_INLINE int python_is_thrown(
-	const struct profd_python_walk *w, const struct profd_python *py, __u32 word, __u64 previous)
+ENV_INLINE int python_is_thrown(const struct profd_python_walk *w, const struct profd_python *py,
+	__u32 word, __u64 previous)
 {
 	if (w->check)
 		return previous != w->outer;
 	return w->run == 1 && !w->has_unstarted &&
-	       (__s32)python_frame_word(w, word, py->frame_entry & ~7) >= 0; /* int stacktop */
+	       (__s32)python_frame_word(w, word, py->frame_stacktop) >= 0;
 }
 
 /* A chain ends behind a boundary. Where it does not, a frame is being taken out of it right now
@@ -153,50 +157,73 @@ ENV_INLINE __u64 python_code_frame(const struct profd_python_walk *w, const stru
 	return words * 8;
 }
 
-/* Whether a frame at `above` is the next one on top of a frame that ends at `end`. */
+/* Whether the code in w->code has not reached its first instruction at that offset. */
+ENV_INLINE int python_is_unstarted(
+	const struct profd_python_walk *w, const struct profd_python *py, __u64 offset)
+{
+	return (__s64)offset <
+	       (__s64)python_code_int(w, py->code_traceable) * PROFD_PYTHON_CODE_UNIT;
+}
+
+/* Whether a frame at `above` is the next one on top of a frame that ends at `end`: right there, or
+ * at the start of the last chunk where that was the end of the chunk before. */
 ENV_INLINE int python_is_below(const struct profd_python_walk *w, __u64 end, __u64 above)
 {
-	__u64 chunk[3]; /* previous, size, top */
+	__u64 chunk, top; /* in words of its data */
 
 	if (end == above)
 		return 1;
-	if (!w->base || above != w->base + PYTHON_CHUNK_DATA ||
-		env_read_user(chunk, sizeof(chunk), w->base))
-		return 0;
-	return end == chunk[0] + PYTHON_CHUNK_DATA + chunk[2] * 8;
+	return w->base && above == w->base + PYTHON_CHUNK_DATA &&
+	       !python_pointer(w->base, &chunk) && !python_pointer(chunk + 16, &top) &&
+	       end == chunk + PYTHON_CHUNK_DATA + top * 8;
 }
 
-/* Whether there is a frame that ends at the top of the data stack. Changes w->code. */
-ENV_INLINE int python_is_last(
+/* Whether a frame that has not started, and that no eval loop has come to yet, is the last one in
+ * the data stack. Changes w->code. */
+ENV_INLINE int python_is_entered(
 	struct profd_python_walk *w, const struct profd_python *py, __u64 frame)
 {
-	__u64 code;
+	__u64 code, instr;
 
-	return !python_pointer(frame + py->frame_code, &code) &&
-	       !python_code(w, py, code & py->code_mask) &&
-	       frame + python_code_frame(w, py) == w->top;
+	if (python_pointer(frame + py->frame_code, &code) ||
+		python_pointer(frame + py->frame_instr, &instr))
+		return 0;
+	code &= py->code_mask;
+	return !python_code(w, py, code) && frame + python_code_frame(w, py) == w->top &&
+	       python_is_unstarted(w, py, instr - (code + py->code_bytecode));
 }
 
-/* Whether the innermost call but those known to be innermost is of the frame that ends at `end`.
- * Where an eval loop is being entered with a frame, that one has its place already, and its address
- * is in a register. Changes w->code. */
+/* Where a frame ends that has returned and is being taken down; 0: none is at `frame`. Changes
+ * w->code. */
+ENV_INLINE __u64 python_dying(
+	struct profd_python_walk *w, const struct profd_python *py, __u64 frame)
+{
+	__u64 code, top;
+
+	if (py->frame_stacktop == PROFD_PYTHON_NONE ||
+		python_pointer(frame + py->frame_code, &code) ||
+		python_pointer(frame + py->frame_stacktop, &top) || (__s32)top < 0 ||
+		python_code(w, py, code & py->code_mask))
+		return 0;
+	return frame + python_code_frame(w, py);
+}
+
+/* Whether the frame of a function that ends at `end` is the innermost one, but for those that are
+ * known to be, or that are about to be entered, be it by a finalizer of what a function leaves
+ * behind. Changes w->code. */
 ENV_INLINE int python_is_innermost(struct python_context *c, __u64 end)
 {
 	struct profd_python_walk *w = &c->s->python;
-	__u64 entered = 0;
+	__u64 chunk = w->base + PYTHON_CHUNK_DATA;
 
-	if (w->fresh && python_is_below(w, end, w->fresh))
+	if (python_is_below(w, end, w->fresh) || python_is_below(w, end, w->top))
 		return 1;
-	if (python_is_below(w, end, w->top))
+	if (python_is_below(w, end, chunk))
+		end = chunk;
+	if (python_is_entered(w, c->py, end))
 		return 1;
-	PYTHON_ROLLED
-	for (int i = 0; i < PROFD_REGISTERS; i++) {
-		__u64 value = c->s->registers[i];
-
-		if (value == end || value == w->base + PYTHON_CHUNK_DATA)
-			entered = value;
-	}
-	return entered && python_is_below(w, end, entered) && python_is_last(w, c->py, entered);
+	end = python_dying(w, c->py, end);
+	return end && (end != w->fresh || end == w->guess) && python_is_entered(w, c->py, end);
 }
 
 /* Whether the frame that the walk begins with is beyond the top of the data stack. */
@@ -250,35 +277,36 @@ ENV_INLINE __u32 python_frame(struct python_context *c, __u32 word, __u32 owner,
 		w->unproven = 1; /* it has returned, or is stale */
 		return w->frame == w->top ? PROFD_END_NONE : PROFD_END_BAD_FRAME;
 	}
-	is_unstarted = owner != PYTHON_OWNER_GENERATOR &&
-		       (__s64)offset < (__s64)python_code_int(w, py->code_traceable) *
-					       PROFD_PYTHON_CODE_UNIT;
+	is_unstarted = owner != PYTHON_OWNER_GENERATOR && python_is_unstarted(w, py, offset);
 	if (is_unstarted) {
 		w->unstarted[0] = code;
 		w->unstarted[1] = w->fingerprint;
 		w->has_unstarted = 1;
-	} else if (offset >> 32 ||
-		   offset / PROFD_PYTHON_CODE_UNIT >= w->code[PYTHON_OB_SIZE / 8]) {
+	} else if (offset >> 32 || offset / PROFD_PYTHON_CODE_UNIT >= w->code[PYTHON_OB_SIZE / 8]) {
 		return PROFD_END_BAD_FRAME;
 	} else if (python_emit(c->s, code, offset << 32 | w->fingerprint)) {
 		return PROFD_END_TRUNCATED;
 	}
-	if (owner != PYTHON_OWNER_THREAD)
+	if (owner != PYTHON_OWNER_THREAD) {
+		if (is_first && w->generator && w->generator != w->frame)
+			w->above = w->frame; /* another one is running, or about to */
 		return PROFD_END_NONE;
+	}
+	w->has_function = 1;
 	return python_prove(c, bytes, previous, is_first && is_unstarted);
 }
 
-/* Behind the outermost frame. Where no function's frame has proven the chain, there must be none
- * on the data stack. */
+/* Behind the outermost frame. Where there was none of a function, there must be none on the data
+ * stack. */
 ENV_INLINE long python_finish(struct python_context *c)
 {
 	struct profd_python_walk *w = &c->s->python;
+	__u64 bottom = w->base ? w->base + PYTHON_CHUNK_DATA + PYTHON_CHUNK_SKIP : 0;
 
-	if (w->unproven &&
-		!python_is_innermost(
-			c, w->base ? w->base + PYTHON_CHUNK_DATA + PYTHON_CHUNK_SKIP : 0))
+	if ((w->unproven || (w->n && !w->has_function)) && !python_is_innermost(c, bottom)) {
+		w->unproven = 1;
 		return python_stop(w, PROFD_END_BAD_FRAME);
-	w->unproven = 0;
+	}
 	return python_stop(w, python_is_closed(w) ? PROFD_END_COMPLETE : PROFD_END_BAD_FRAME);
 }
 
@@ -288,7 +316,7 @@ static long python_step(__u32 i, void *data)
 	struct profd_scratch *s = c->s;
 	const struct profd_python *py = c->py;
 	struct profd_python_walk *w = &s->python;
-	__u64 frame = w->frame, previous;
+	__u64 frame = w->frame, previous, stack;
 	__u32 word, owner, end;
 
 	(void)i;
@@ -302,8 +330,12 @@ static long python_step(__u32 i, void *data)
 	owner = python_frame_byte(w, word, py->frame_owner);
 	if (previous == frame)
 		return python_stop(w, PROFD_END_STUCK);
-	if (owner >= py->frame_shim_owner)
+	if (owner >= py->frame_shim_owner) {
+		stack = s->registers[PROFD_REG_RSP];
+		if (w->fresh && frame < stack && stack - frame < PYTHON_STACK_MAX)
+			return python_stop(w, PROFD_END_BAD_FRAME); /* left long ago */
 		return python_boundary(s, previous);
+	}
 	end = python_frame(c, word, owner, previous);
 	if (end)
 		return python_stop(w, end);
@@ -321,8 +353,9 @@ ENV_INLINE void python_walk_frames(struct python_context *c, __u64 frame)
 
 	w->frame = frame;
 	w->n = w->run = 0;
-	w->end = w->has_unstarted = 0;
+	w->end = w->has_unstarted = w->has_function = 0;
 	w->is_first = 1;
+	w->above = 0;
 	env_loop(PYTHON_MAX_STEPS, python_step, c);
 	if (!w->end)
 		w->end = PROFD_END_STUCK;

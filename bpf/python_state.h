@@ -19,10 +19,13 @@ enum python_limits {
 	PYTHON_MAX_STEPS =
 		3 *
 		PROFD_MAX_PYTHON_FRAMES, /* shims and frames that have not started are not shown */
-	PYTHON_OWNER_THREAD = 0,    /* FRAME_OWNED_BY_..., 3.11 - 3.14: pycore_frame.h */
+	PYTHON_OWNER_THREAD = 0,         /* FRAME_OWNED_BY_..., 3.11 - 3.14: pycore_frame.h */
 	PYTHON_OWNER_GENERATOR = 1,
-	PYTHON_OB_TYPE = 8,              /* Include/object.h, builds with a GIL */
-	PYTHON_OB_SIZE = 16,             /* of a code object: its length in instructions */
+	/* PyGenObject: gi_exc_state, 16 more bytes up to gi_frame_state, gi_iframe (3.11 - 3.13).
+	 */
+	PYTHON_EXC_TO_FRAME = 32,
+	PYTHON_OB_TYPE = 8,  /* Include/object.h, builds with a GIL */
+	PYTHON_OB_SIZE = 16, /* of a code object: its length in instructions */
 	PYTHON_FRAME_WORDS = PROFD_PYTHON_FRAME_BYTES / 8,
 	PYTHON_WINDOW_WORDS = PROFD_PYTHON_WINDOW_BYTES / 8,
 	PYTHON_SINGLE_AT =
@@ -31,7 +34,7 @@ enum python_limits {
 	PYTHON_STATE_MAX = 1024,    /* sizeof(PyThreadState) in 3.11 and 3.12 is less */
 	PYTHON_STACK_MAX = 1 << 23, /* one _PyCFrame is not farther from the next */
 	PYTHON_CHUNK_MAX =
-		1 << 20, /* a frame farther above its chunk's start is not in that chunk */
+		1 << 20,        /* a frame farther above its chunk's start is not in that chunk */
 	PYTHON_CHUNK_DATA = 24, /* _PyStackChunk: previous, size, top, data: cpython/pystate.h */
 	PYTHON_CHUNK_SKIP = 8,  /* the first one's first word is left free: pystate.c, push_chunk */
 };
@@ -95,9 +98,12 @@ ENV_INLINE int python_state_read(
 	w->base = w->chunk = python_state_word(w, py, py->tstate_chunk);
 	w->top = python_state_word(w, py, py->tstate_chunk + 8);
 	w->frame = python_state_word(w, py, py->tstate_frame);
+	w->generator = w->cframe = 0;
 	if (py->cframe_frame == PROFD_PYTHON_NONE)
 		return 0;
-	return python_cframe(w, py, w->frame, tstate);
+	w->generator = python_state_word(w, py, py->tstate_exc_info) + PYTHON_EXC_TO_FRAME;
+	w->cframe = w->frame;
+	return python_cframe(w, py, w->cframe, tstate);
 }
 
 /* One thread state, or the end of an interpreter's list. A thread may have states in several

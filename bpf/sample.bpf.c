@@ -161,7 +161,8 @@ static __always_inline bool should_defer(const struct profd_sample_record *r)
 static __always_inline __u32 native_stack(
 	struct profd_scratch *s, struct profd_perf_context *ctx, struct task_struct *task, __u32 at)
 {
-	if (!profd_native_stacks || !registers_fill(s->registers, ctx, task))
+	/* The walk of Python frames looks into the registers, too. */
+	if (!registers_fill(s->registers, ctx, task) || !profd_native_stacks)
 		return at;
 	native_walk(s, at);
 	if (should_defer(&s->record))

@@ -36,20 +36,25 @@ static const struct {
 			 .tstate_thread_id = 152,
 			 .tstate_frame = 56,
 			 .tstate_chunk = 296,
+			 .tstate_exc_info = 120,
 			 .tstate_from = 56,
-			 .tstate_bytes = 248,
+			 .tstate_bytes = 256,
 			 .cframe_frame = 8,
 			 .frame_code = 32,
 			 .frame_previous = 48,
 			 .frame_instr = 56,
 			 .frame_owner = 69,
 			 .frame_entry = 68,
+			 .frame_stacktop = 64,
 			 .frame_shim_owner = OWNER_NEVER,
 			 .frame_bytes = 72,
 			 .code_first_line = 72,
 			 .code_ident = 88,
 			 .code_traceable = 168,
-			 .code_bytecode = 184},
+			 .code_bytecode = 184,
+			 .code_locals = 76,
+			 .code_stack = 68,
+			 .frame_words = 9 /* FRAME_SPECIALS_SIZE */},
 			.runtime_interpreters = 40,
 			.tstate_interp = 16,
 			.code_filename = 112,
@@ -70,20 +75,24 @@ static const struct {
 			 .tstate_thread_id = 136,
 			 .tstate_frame = 56,
 			 .tstate_chunk = 232,
+			 .tstate_exc_info = 104,
 			 .tstate_from = 56,
-			 .tstate_bytes = 184,
+			 .tstate_bytes = 192,
 			 .cframe_frame = 0,
 			 .frame_code = 0,
 			 .frame_previous = 8,
 			 .frame_instr = 56,
 			 .frame_owner = 70,
 			 .frame_entry = PROFD_PYTHON_NONE,
+			 .frame_stacktop = 64,
 			 .frame_shim_owner = OWNER_CSTACK,
 			 .frame_bytes = 72,
 			 .code_first_line = 68,
 			 .code_ident = 88,
 			 .code_traceable = 176,
-			 .code_bytecode = 192},
+			 .code_bytecode = 192,
+			 .code_locals = 76,
+			 .code_stack = PROFD_PYTHON_NONE},
 			.runtime_interpreters = 40,
 			.tstate_interp = 16,
 			.code_filename = 112,
@@ -157,6 +166,8 @@ static bool set_state_part(struct profd_python *w)
 		to = others[i] > to ? others[i] : to;
 	}
 	w->tstate_from = from;
+	if (to == w->tstate_chunk)
+		to = (uint16_t)(to + 8); /* datastack_top */
 	w->tstate_bytes = (uint16_t)(to + 8 - from);
 	return w->tstate_bytes < PROFD_PYTHON_STATE_BYTES;
 }
@@ -216,12 +227,14 @@ static void set_walk(struct profd_python *w, const uint16_t *f, uint64_t code_ma
 		.tstate_thread_id = f[D_TSTATE_THREAD_ID],
 		.tstate_frame = f[D_TSTATE_FRAME],
 		.tstate_chunk = f[D_TSTATE_CHUNK],
+		.tstate_exc_info = PROFD_PYTHON_NONE,
 		.cframe_frame = PROFD_PYTHON_NONE,
 		.frame_code = f[D_FRAME_CODE],
 		.frame_previous = f[D_FRAME_PREVIOUS],
 		.frame_instr = f[D_FRAME_INSTR],
 		.frame_owner = f[D_FRAME_OWNER],
 		.frame_entry = PROFD_PYTHON_NONE,
+		.frame_stacktop = PROFD_PYTHON_NONE,
 		.frame_shim_owner = OWNER_CSTACK,
 		.frame_bytes = (uint16_t)((last | 7) + 1),
 		.code_first_line = f[D_CODE_FIRST_LINE],
@@ -230,6 +243,9 @@ static void set_walk(struct profd_python *w, const uint16_t *f, uint64_t code_ma
 		 */
 		.code_traceable = (uint16_t)(f[D_CODE_BYTECODE] - 16),
 		.code_bytecode = f[D_CODE_BYTECODE],
+		/* co_firstlineno, co_nlocalsplus, co_framesize (likewise). */
+		.code_locals = (uint16_t)(f[D_CODE_FIRST_LINE] + 8),
+		.code_stack = PROFD_PYTHON_NONE,
 	};
 }
 

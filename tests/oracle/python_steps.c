@@ -49,9 +49,9 @@ struct rules {
 
 struct failure {
 	char cause[64];
-	uint64_t pc;    /* where it began, */
-	uint64_t count; /* how often, */
-	uint64_t steps; /* and for how many instructions in all */
+	uint64_t pc;           /* where it began, */
+	uint64_t count;        /* how often, */
+	uint64_t steps;        /* and for how many instructions in all */
 	char text[TEXT_BYTES]; /* the first stack of that kind */
 };
 
@@ -59,6 +59,7 @@ struct chain {
 	uint64_t names[PROFD_MAX_PYTHON_FRAMES]; /* function numbers, outermost first */
 	size_t n, runs;
 	enum walk_end end;
+	bool is_new;  /* the innermost frame is at its first instruction */
 	unsigned age; /* in instructions */
 };
 
@@ -78,7 +79,7 @@ struct oracle {
 	struct code_name codes[CODES_MAX];
 	struct failure failures[FAILURES_MAX];
 	size_t n_failures;
-	struct failure *open; /* that `last` is */
+	struct failure *open;           /* that `last` is */
 	struct chain now, last, before; /* `before`: the one that `last` took the place of */
 	uint64_t random, steps, failed;
 };
@@ -95,7 +96,8 @@ static uint64_t draw(struct oracle *o, uint64_t below)
 	return (o->random >> 33) % below;
 }
 
-/* ---- who may call whom ------------------------------------------------------------------------ */
+/* ---- who may call whom ------------------------------------------------------------------------
+ */
 
 static void rule_add(struct rules *r, const char *caller, const char *callee)
 {
@@ -167,7 +169,8 @@ static void rules_read(struct rules *r, const char *script)
 	fclose(f);
 }
 
-/* ---- one stack -------------------------------------------------------------------------------- */
+/* ---- one stack --------------------------------------------------------------------------------
+ */
 
 static const char *name_of(const struct oracle *o, uint64_t number)
 {
@@ -222,6 +225,7 @@ static void walk_python(struct oracle *o, const struct user_regs_struct *r, stru
 	out->end = s.record.python_end;
 	out->runs = 0;
 	out->age = 1;
+	out->is_new = out->n > 1 && !(s.words[1] >> 32);
 	for (size_t i = 0; i < out->n; i++) {
 		const __u64 *w = &s.words[i * PROFD_PYTHON_WORDS];
 
@@ -253,7 +257,7 @@ static int count_evals(struct oracle *o, const struct user_regs_struct *r)
 
 static bool same_chain(const struct chain *a, const struct chain *b)
 {
-	return a->end == b->end && a->n == b->n && a->runs == b->runs &&
+	return a->end == b->end && a->n == b->n &&
 	       !memcmp(a->names, b->names, a->n * sizeof(*a->names));
 }
 
@@ -295,7 +299,8 @@ static void blame(struct oracle *o, const char *cause, uint64_t pc, const struct
 	}
 }
 
-/* ---- what may be ------------------------------------------------------------------------------ */
+/* ---- what may be ------------------------------------------------------------------------------
+ */
 
 static bool is_possible(const struct oracle *o, const struct chain *c)
 {
@@ -306,6 +311,13 @@ static bool is_possible(const struct oracle *o, const struct chain *c)
 		if (!rule_holds(o->rules, name_of(o, c->names[i - 1]), name_of(o, c->names[i])))
 			return false;
 	return true;
+}
+
+/* A frame that its eval loop has not begun with is as good as not there yet. */
+static void drop_new(struct chain *c)
+{
+	c->n -= c->is_new;
+	c->is_new = false;
 }
 
 /* One frame came, or one went, or none did. */
@@ -325,8 +337,14 @@ static void check(struct oracle *o, const struct user_regs_struct *r)
 	o->steps++;
 	evals = count_evals(o, r);
 	if (o->now.end == WALK_COMPLETE && evals >= 0 && (size_t)evals != o->now.runs &&
-		(size_t)evals != o->now.runs + 1)
-		blame(o, "runs do not fit the eval loops", r->rip, NULL);
+		(size_t)evals != o->now.runs + 1) {
+		char cause[64];
+
+		snprintf(cause, sizeof(cause), "%zu runs in %d eval loops", o->now.runs, evals);
+		blame(o, cause, r->rip, NULL);
+	}
+	if (o->now.end == WALK_COMPLETE && is_possible(o, &o->now))
+		drop_new(&o->now);
 	if (o->last.age && same_chain(&o->now, &o->last)) {
 		o->last.age++;
 		if (o->open) {
@@ -349,7 +367,8 @@ static void check(struct oracle *o, const struct user_regs_struct *r)
 	o->last = o->now;
 }
 
-/* ---- the program under test ------------------------------------------------------------------- */
+/* ---- the program under test -------------------------------------------------------------------
+ */
 
 /* Lets the thread go on, and waits for it to stop by a trap; signals on their way to it go on. */
 static void resume(pid_t pid, int how)
@@ -436,10 +455,10 @@ static void print_failure(const struct oracle *o, const struct failure *f)
 
 	if (m && m->image)
 		symbolize_native(o->symbolizer, m->image, vaddr, &symbol);
-	printf("  %s: %" PRIu64 " times (%" PRIu64 " instructions) from %s+0x%" PRIx64 " (%s 0x%" PRIx64
-	       ") on\n      %s\n",
-		f->cause, f->count, f->steps, symbol.name, symbol.offset, m && m->image ? m->image->name : "?", vaddr,
-		f->text);
+	printf("  %s: %" PRIu64 " times (%" PRIu64 " instructions) from %s+0x%" PRIx64
+	       " (%s 0x%" PRIx64 ") on\n      %s\n",
+		f->cause, f->count, f->steps, symbol.name, symbol.offset,
+		m && m->image ? m->image->name : "?", vaddr, f->text);
 }
 
 /* Whether nothing failed. */
