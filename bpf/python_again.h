@@ -19,12 +19,11 @@
 
 /* Frames of generators come first: a function's may be outside of one. */
 enum python_places {
-	PYTHON_IN_CFRAMES =
-		PROFD_REGISTERS, /* that the _PyCFrame is in that a register points to, */
-	PYTHON_IN_GENERATORS = 2 * PROFD_REGISTERS, /* or in a register itself, */
-	PYTHON_IN_OUTER = PYTHON_IN_GENERATORS + 1, /* or that the _PyCFrame outside is in; */
-	PYTHON_IN_REGISTERS = 2 * PYTHON_IN_OUTER,  /* likewise, of functions; */
-	PYTHON_SCAN_WORDS = 128,                    /* words of the stack, so many at a time */
+	PYTHON_PASS = 32, /* places; registers and the _PyCFrame outside are less, a power of two */
+	PYTHON_IN_CFRAMES = PYTHON_PASS,        /* that a _PyCFrame is in that is in a register, */
+	PYTHON_IN_GENERATORS = 2 * PYTHON_PASS, /* or in a register, or in the _PyCFrame outside; */
+	PYTHON_IN_REGISTERS = 4 * PYTHON_PASS,  /* likewise, of functions; */
+	PYTHON_SCAN_WORDS = 128,                /* words of the stack, so many at a time */
 	PYTHON_PLACES = PYTHON_IN_REGISTERS + 16 * PYTHON_SCAN_WORDS,
 	PYTHON_MAX_GUESSES = 4,
 };
@@ -101,11 +100,15 @@ ENV_INLINE __u64 python_cframe_guess(struct python_context *c, __u64 cframe)
 		       : 0;
 }
 
-/* The bound is checked where the verifier sees it: it does not follow a remainder. */
-ENV_INLINE __u64 python_register(const struct profd_scratch *s, __u32 number)
+/* What is in one of the places but the stack; 0: nothing. */
+ENV_INLINE __u64 python_place(struct python_context *c, __u32 at)
 {
-	asm volatile("" : "+r"(number));
-	return number < PROFD_REGISTERS ? s->registers[number] : 0;
+	__u32 place = at & (PYTHON_PASS - 1);
+
+	if (place < PROFD_REGISTERS)
+		return at & PYTHON_PASS ? c->s->registers[place]
+					: python_cframe_guess(c, c->s->registers[place]);
+	return place == PROFD_REGISTERS && at & PYTHON_PASS ? c->s->python.outer : 0;
 }
 
 /* One place that may hold the address of the frame. */
@@ -113,20 +116,18 @@ static long python_guess_step(__u32 i, void *data)
 {
 	struct python_context *c = data;
 	struct profd_python_walk *w = &c->s->python;
-	__u32 at = w->scan++, place = at % PYTHON_IN_OUTER;
-	__u64 frame = python_register(c->s, place % PROFD_REGISTERS);
+	__u32 at = w->scan++;
+	__u64 frame;
 
 	(void)i;
 	if (at >= PYTHON_PLACES)
 		return 1;
-	if (at >= PYTHON_IN_REGISTERS)
+	if (at < PYTHON_IN_REGISTERS)
+		frame = python_place(c, at);
+	else
 		frame = python_stack_word(c, at - PYTHON_IN_REGISTERS);
-	else if (place >= PYTHON_IN_GENERATORS)
-		frame = w->outer;
-	else if (place < PYTHON_IN_CFRAMES)
-		frame = python_cframe_guess(c, frame);
-	if (!python_is_guess(
-		    c, frame, at < PYTHON_IN_OUTER ? PYTHON_OWNER_GENERATOR : PYTHON_OWNER_THREAD))
+	if (!python_is_guess(c, frame,
+		    at < PYTHON_IN_GENERATORS ? PYTHON_OWNER_GENERATOR : PYTHON_OWNER_THREAD))
 		return 0;
 	w->guess = frame;
 	w->guessed = 1;
