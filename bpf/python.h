@@ -72,7 +72,7 @@ ENV_NOINLINE int python_walk(
 	}
 	innermost = w->frame;
 	w->fresh = w->guess = 0;
-	python_walk_frames(&c, innermost);
+	python_walk_from(&c, innermost);
 	if (!w->n && w->end != PROFD_END_COMPLETE)
 		python_walk_again(&c);
 	else if (w->above)

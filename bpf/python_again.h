@@ -135,7 +135,7 @@ static long python_guess_step(__u32 i, void *data)
 }
 
 /* Looks on through so many places. Whether there was another one. */
-ENV_INLINE int python_guess(struct python_context *c, __u32 places)
+ENV_INLINE int python_guess_among(struct python_context *c, __u32 places)
 {
 	struct profd_python_walk *w = &c->s->python;
 
@@ -144,6 +144,25 @@ ENV_INLINE int python_guess(struct python_context *c, __u32 places)
 	env_loop(places, python_guess_step, c);
 	w->window_from = w->window_bytes = 0;
 	return w->guessed;
+}
+
+#ifdef __bpf__
+__noinline int python_guess_global(__u32 places)
+{
+	struct python_context c;
+
+	return python_context_here(&c) ? 0 : python_guess_among(&c, places);
+}
+#endif
+
+ENV_INLINE int python_guess(struct python_context *c, __u32 places)
+{
+#ifdef __bpf__
+	(void)c;
+	return python_guess_global(places);
+#else
+	return python_guess_among(c, places);
+#endif
 }
 
 /* Whether a walk from the guessed frame comes to an end. A generator may be called from another
@@ -159,7 +178,7 @@ ENV_INLINE int python_walk_guessed(struct python_context *c)
 	w->scan = scan;
 	w->check = 0;
 	w->unproven = 1;
-	python_walk_frames(c, w->guess);
+	python_walk_from(c, w->guess);
 	w->above = 0;
 	return w->end == PROFD_END_COMPLETE || w->end == PROFD_END_TRUNCATED;
 }
@@ -197,7 +216,7 @@ ENV_INLINE void python_walk_between(struct python_context *c, __u64 innermost)
 		return;
 	w->unproven = w->check = 0;
 	w->fresh = w->guess = 0;
-	python_walk_frames(c, innermost);
+	python_walk_from(c, innermost);
 }
 
 #endif

@@ -364,4 +364,42 @@ ENV_INLINE void python_walk_frames(struct python_context *c, __u64 frame)
 		w->n = 0; /* never proven */
 }
 
+/* In the kernel the walk is a function that takes numbers alone, and so is the search for a guess
+ * (python_again.h): such a one is verified once, and not again for each place that calls it. */
+#ifdef __bpf__
+ENV_INLINE int python_context_here(struct python_context *c)
+{
+	__u32 cpu = bpf_get_smp_processor_id(), pid;
+
+	c->s = bpf_map_lookup_elem(&scratches, &cpu);
+	if (!c->s)
+		return -1;
+	pid = c->s->record.pid;
+	c->py = bpf_map_lookup_elem(&pythons, &pid);
+	c->steps = 0;
+	return c->py ? 0 : -1;
+}
+
+__noinline int python_walk_global(__u64 frame)
+{
+	struct python_context c;
+
+	if (python_context_here(&c))
+		return -1;
+	python_walk_frames(&c, frame);
+	return 0;
+}
+#endif
+
+/* The walk over the frames from this one on. */
+ENV_INLINE void python_walk_from(struct python_context *c, __u64 frame)
+{
+#ifdef __bpf__
+	(void)c;
+	python_walk_global(frame);
+#else
+	python_walk_frames(c, frame);
+#endif
+}
+
 #endif

@@ -21,7 +21,9 @@
 #include "tests/unit/test_python_target.h"
 
 #include <inttypes.h>
+#include <sched.h>
 #include <sys/ptrace.h>
+#include <sys/uio.h>
 #include <sys/user.h>
 
 #include "symbolize/symbolize.h"
@@ -36,6 +38,18 @@ enum {
 	WARM_UP_MS = 300,
 	BLINK_STEPS = 12, /* no frame lives, and none is left, for so few instructions */
 	NATIVE_MAX = 2048,
+	NATIVE_EVERY = 16,  /* steps, and whenever the Python stack changes */
+	COPY_BYTES = 16384, /* of the stack */
+	PAGE = 4096,
+	PAGES = 32, /* power of two */
+};
+
+/* The target's memory at one step. */
+struct memory {
+	pid_t pid;
+	uint64_t at[PAGES]; /* 0: none */
+	bool used[PAGES];   /* in this step */
+	uint8_t pages[PAGES][PAGE];
 };
 
 struct rule {
@@ -73,6 +87,7 @@ struct code_name {
 struct oracle {
 	struct target target;
 	const struct rules *rules;
+	struct memory memory;
 	struct unwind *unwind;
 	struct symbolizer *symbolizer;
 	struct profd_python_thread thread;
@@ -107,18 +122,12 @@ static void rule_add(struct rules *r, const char *caller, const char *callee)
 	snprintf(r->rules[r->n++].callee, sizeof(r->rules->callee), "%s", callee);
 }
 
+/* `caller`: NULL for any. */
 static bool rule_holds(const struct rules *r, const char *caller, const char *callee)
 {
 	for (size_t i = 0; i < r->n; i++)
-		if (!strcmp(r->rules[i].callee, callee) && !strcmp(r->rules[i].caller, caller))
-			return true;
-	return false;
-}
-
-static bool rule_names(const struct rules *r, const char *callee)
-{
-	for (size_t i = 0; i < r->n; i++)
-		if (!strcmp(r->rules[i].callee, callee))
+		if (!strcmp(r->rules[i].callee, callee) &&
+			(!caller || !strcmp(r->rules[i].caller, caller)))
 			return true;
 	return false;
 }
@@ -141,7 +150,7 @@ static void rules_line(struct rules *r, char *line)
 	for (char *name = strtok_r(line, " \n", &save); name; name = strtok_r(NULL, " \n", &save)) {
 		if (!strcmp(name, ">"))
 			continue;
-		if (!first || !rule_names(r, name))
+		if (!first || !rule_holds(r, NULL, name))
 			rule_add(r, caller, name);
 		caller = name;
 		first = false;
@@ -167,6 +176,57 @@ static void rules_read(struct rules *r, const char *script)
 			rules_line(r, line);
 	}
 	fclose(f);
+}
+
+/* ---- memory ------------------------------------------------------------------------------------
+ */
+
+/* Reads what the step before has used, all at once: this one is likely to use the same. */
+static void memory_begin(struct memory *m)
+{
+	struct iovec here[PAGES], there[PAGES];
+	unsigned slots[PAGES], n = 0;
+	ssize_t got;
+
+	for (unsigned i = 0; i < PAGES; i++) {
+		if (!m->used[i])
+			m->at[i] = 0;
+		m->used[i] = false;
+		if (!m->at[i])
+			continue;
+		slots[n] = i;
+		here[n] = (struct iovec){m->pages[i], PAGE};
+		there[n++] = (struct iovec){(void *)m->at[i], PAGE}; /* an address over there */
+	}
+	got = n ? process_vm_readv(m->pid, here, n, there, n, 0) : 0;
+	for (unsigned i = 0; i < n; i++)
+		if (got < (ssize_t)((i + 1) * PAGE))
+			m->at[slots[i]] = 0;
+}
+
+static long memory_read(void *arg, void *to, uint32_t bytes, uint64_t address)
+{
+	struct memory *m = arg;
+
+	while (bytes) {
+		uint64_t page = address & ~(uint64_t)(PAGE - 1);
+		unsigned i = (unsigned)(page / PAGE) & (PAGES - 1);
+		uint32_t offset = (uint32_t)(address - page);
+		uint32_t n = bytes < PAGE - offset ? bytes : PAGE - offset;
+
+		if (!page || m->at[i] != page) {
+			m->at[i] = 0;
+			if (process_read((uint32_t)m->pid, page, m->pages[i], PAGE) != PAGE)
+				return -1;
+			m->at[i] = page;
+		}
+		m->used[i] = true;
+		memcpy(to, m->pages[i] + offset, n);
+		to = (char *)to + n;
+		address += n;
+		bytes -= n;
+	}
+	return 0;
 }
 
 /* ---- one stack --------------------------------------------------------------------------------
@@ -210,10 +270,10 @@ static void registers_of(const struct user_regs_struct *r, void *to)
 static void walk_python(struct oracle *o, const struct user_regs_struct *r, struct chain *out)
 {
 	static struct profd_scratch s;
-	struct reader reader = {.pid = (uint32_t)o->target.pid};
 	struct profd_host host = {
-		.read_user = read_target, .arg = &reader, .python_thread = &o->thread};
+		.read_user = memory_read, .arg = &o->memory, .python_thread = &o->thread};
 
+	memory_begin(&o->memory);
 	memset(&s.python, 0x5a, sizeof(s.python));
 	s.record.pid = s.record.tid = (uint32_t)o->target.pid;
 	s.record.time_ns = o->steps + 1;
@@ -238,10 +298,16 @@ static void walk_python(struct oracle *o, const struct user_regs_struct *r, stru
 static int count_evals(struct oracle *o, const struct user_regs_struct *r)
 {
 	static uint64_t pcs[NATIVE_MAX];
+	static uint8_t copy[COPY_BYTES];
 	uint64_t registers[USER_REGISTERS];
-	struct sample s = {.pid = (uint32_t)o->target.pid, .registers = registers};
+	struct sample s = {.pid = (uint32_t)o->target.pid,
+		.registers = registers,
+		.stack = copy,
+		.stack_at = r->rsp};
+	ssize_t got = process_read(s.pid, r->rsp, copy, sizeof(copy));
 	int n = 0;
 
+	s.stack_bytes = got > 0 ? (size_t)got : 0;
 	registers_of(r, registers);
 	if (unwind_finish(o->unwind, o->target.process, &s, pcs, NATIVE_MAX) < 0 ||
 		s.user_end != WALK_COMPLETE)
@@ -329,23 +395,42 @@ static bool is_neighbour(const struct chain *a, const struct chain *b)
 	       !memcmp(more->names, less->names, less->n * sizeof(*less->names));
 }
 
+static void check_runs(struct oracle *o, const struct user_regs_struct *r)
+{
+	int evals = count_evals(o, r);
+	char cause[64];
+
+	if (evals < 0 || o->now.end != WALK_COMPLETE || (size_t)evals == o->now.runs ||
+		(size_t)evals == o->now.runs + 1)
+		return;
+	snprintf(cause, sizeof(cause), "%zu runs in %d eval loops", o->now.runs, evals);
+	blame(o, cause, r->rip, NULL);
+}
+
+static void check_chain(struct oracle *o, uint64_t pc)
+{
+	if (o->now.end != WALK_COMPLETE)
+		blame(o, walk_end_name(o->now.end), pc, &o->last);
+	else if (!is_possible(o, &o->now))
+		blame(o, "impossible", pc, &o->last);
+	else if (o->last.age && o->last.end == WALK_COMPLETE && !is_neighbour(&o->now, &o->last))
+		blame(o, "no neighbour", pc, &o->last);
+	else if (o->before.age && o->last.age <= BLINK_STEPS && same_chain(&o->before, &o->now))
+		blame(o, "blink", pc, &o->last);
+}
+
 static void check(struct oracle *o, const struct user_regs_struct *r)
 {
-	int evals;
+	bool same;
 
 	walk_python(o, r, &o->now);
-	o->steps++;
-	evals = count_evals(o, r);
-	if (o->now.end == WALK_COMPLETE && evals >= 0 && (size_t)evals != o->now.runs &&
-		(size_t)evals != o->now.runs + 1) {
-		char cause[64];
-
-		snprintf(cause, sizeof(cause), "%zu runs in %d eval loops", o->now.runs, evals);
-		blame(o, cause, r->rip, NULL);
-	}
 	if (o->now.end == WALK_COMPLETE && is_possible(o, &o->now))
 		drop_new(&o->now);
-	if (o->last.age && same_chain(&o->now, &o->last)) {
+	same = o->last.age && same_chain(&o->now, &o->last);
+	if (!same || o->steps % NATIVE_EVERY == 0)
+		check_runs(o, r);
+	o->steps++;
+	if (same) {
 		o->last.age++;
 		if (o->open) {
 			o->open->steps++;
@@ -354,15 +439,7 @@ static void check(struct oracle *o, const struct user_regs_struct *r)
 		return;
 	}
 	o->open = NULL;
-	if (o->now.end != WALK_COMPLETE)
-		blame(o, walk_end_name(o->now.end), r->rip, &o->last);
-	else if (!is_possible(o, &o->now))
-		blame(o, "impossible", r->rip, &o->last);
-	else if (o->last.end == WALK_COMPLETE && o->last.n && !is_neighbour(&o->now, &o->last))
-		blame(o, "no neighbour", r->rip, &o->last);
-	else if (o->before.n && o->last.age <= BLINK_STEPS && o->before.n == o->now.n &&
-		 same_chain(&o->before, &o->now))
-		blame(o, "blink", r->rip, &o->last);
+	check_chain(o, r->rip);
 	o->before = o->last;
 	o->last = o->now;
 }
@@ -370,14 +447,14 @@ static void check(struct oracle *o, const struct user_regs_struct *r)
 /* ---- the program under test -------------------------------------------------------------------
  */
 
-/* Lets the thread go on, and waits for it to stop by a trap; signals on their way to it go on. */
-static void resume(pid_t pid, int how)
+/* Lets the thread run one instruction; signals on their way to it go on. */
+static void step(pid_t pid)
 {
 	int status, signo = 0;
 
 	do {
-		if (ptrace(how, pid, 0, signo) < 0)
-			die("ptrace");
+		if (ptrace(PTRACE_SINGLESTEP, pid, 0, signo) < 0)
+			die("PTRACE_SINGLESTEP");
 		if (waitpid(pid, &status, __WALL) < 0 || !WIFSTOPPED(status)) {
 			fprintf(stderr, "python_steps: the script ended (status %x)\n", status);
 			exit(2);
@@ -388,8 +465,8 @@ static void resume(pid_t pid, int how)
 
 static void look(struct oracle *o, unsigned steps)
 {
-	pid_t pid = o->target.pid;
 	struct user_regs_struct r;
+	pid_t pid = o->target.pid;
 
 	o->last = o->before = (struct chain){0};
 	o->open = NULL;
@@ -397,7 +474,7 @@ static void look(struct oracle *o, unsigned steps)
 		if (ptrace(PTRACE_GETREGS, pid, 0, &r) < 0)
 			die("PTRACE_GETREGS");
 		check(o, &r);
-		resume(pid, PTRACE_SINGLESTEP);
+		step(pid);
 	}
 }
 
@@ -427,6 +504,7 @@ static void start(struct oracle *o, const char *interpreter, const char *script)
 		fprintf(stderr, "python_steps: %s did not start with %s\n", script, interpreter);
 		exit(2);
 	}
+	o->memory.pid = t->pid;
 	usleep(WARM_UP_MS * 1000);
 	target_inspect(t);
 	o->unwind = unwind_new(&err);
@@ -497,6 +575,19 @@ static bool run(const char *interpreter, const char *script, const struct rules 
 	return passed;
 }
 
+/* Stepping between two CPUs takes three times as long. */
+static void stay_on_one_cpu(void)
+{
+	int cpu = sched_getcpu();
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	if (cpu >= 0)
+		CPU_SET(cpu, &set);
+	if (cpu < 0 || sched_setaffinity(0, sizeof(set), &set))
+		fprintf(stderr, "python_steps: not bound to a CPU: %s\n", strerror(errno));
+}
+
 int main(int argc, char **argv)
 {
 	static struct interpreters in;
@@ -507,6 +598,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: python_steps 3.MINOR STOPS STEPS SCRIPT...\n");
 		return 2;
 	}
+	stay_on_one_cpu();
 	interpreters_find(&in, minor);
 	if (!in.n) {
 		printf("skipped: no CPython %s here\n", argv[1]);
