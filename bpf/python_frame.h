@@ -226,14 +226,16 @@ ENV_INLINE int python_is_innermost(struct python_context *c, __u64 end)
 	return end && (end != w->fresh || end == w->guess) && python_is_entered(w, c->py, end);
 }
 
-/* Whether the frame that the walk begins with is beyond the top of the data stack. */
+/* Whether the frame that the walk begins with is beyond the top of the data stack. (Where a chunk
+ * is being dropped, that top is the old one's for an instruction.) */
 ENV_INLINE int python_is_gone(const struct profd_python_walk *w, __u64 frame, __u64 bytes)
 {
 	__u64 size;
 
 	if (frame + bytes <= w->top || frame - w->base >= PYTHON_CHUNK_MAX)
 		return 0;
-	return !python_pointer(w->base + 8, &size) && frame - w->base < size;
+	return !python_pointer(w->base + 8, &size) && frame - w->base < size &&
+	       w->top - w->base <= size;
 }
 
 /* ---- from frame to frame -----------------------------------------------------------------------

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -260,6 +261,7 @@ static pid_t start(char **argv)
 	pid_t pid = fork();
 
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* it would run for ever */
 		execvp(argv[0], argv);
 		_exit(127);
 	}
@@ -281,7 +283,7 @@ static void attach_new_threads(struct oracle *o)
 			;
 		if (known < o->n_threads)
 			continue;
-		if (ptrace(PTRACE_SEIZE, tids[i], 0, 0) < 0)
+		if (ptrace(PTRACE_SEIZE, tids[i], 0, PTRACE_O_EXITKILL) < 0)
 			die("PTRACE_SEIZE");
 		o->threads[o->n_threads++] = (struct thread){tids[i], _UPT_create((pid_t)tids[i])};
 	}

@@ -303,8 +303,11 @@ def map_key(x):
     return map_leaf(x)
 
 
+CODE = compile("code_leaf(1)", "<string>", "eval")
+
+
 def code1(x):
-    eval("code_leaf(1)")
+    eval(CODE)
     (lambda y: y)(x)
     [comp_leaf(y) for y in (x,)]
     return sorted(map(functools.partial(map_key), (x,)))

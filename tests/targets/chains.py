@@ -3,6 +3,7 @@
 stack read at one instant is <module> > main > a path down this tree, and anything else is a torn
 stack:
 
+    Stop.__bool__
     a1 > a2 > a3 > a4 > a5 > a6 > a7 > a8
     b1 > b2
     c1 > c2 > c3 > c4

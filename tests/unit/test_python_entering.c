@@ -330,6 +330,18 @@ static void test_return_chunk(void **state)
 	walk_here(WALK_COMPLETE, 1, 1);
 }
 
+/* It has returned, and its piece is not the last one any more, but has the top still. */
+static void test_return_chunk_half(void **state)
+{
+	const uint64_t other = HEAP + 0x800 + 24; /* in one that is below */
+
+	(void)state;
+	put_top(other + FRAME_BYTES);
+	put_frame(other, MAIN, false);
+	s.registers[3] = other;
+	walk_here(WALK_COMPLETE, 1, 1);
+}
+
 /* It has returned, and is off the data stack. */
 static void test_return(void **state)
 {
@@ -402,6 +414,7 @@ int main(void)
 		cmocka_unit_test_setup(test_call_stale, setup_running),
 		cmocka_unit_test_setup(test_call_chunk, setup_running),
 		cmocka_unit_test_setup(test_return_chunk, setup_running),
+		cmocka_unit_test_setup(test_return_chunk_half, setup_running),
 		cmocka_unit_test_setup(test_return, setup_running),
 		cmocka_unit_test_setup(test_generator_unlinked, setup_12),
 		cmocka_unit_test_setup(test_generator_between, setup_12),
