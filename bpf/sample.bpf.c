@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* One sample: who runs, its kernel stack, its native user stack, its Python stack, into the ring buffer.
- * Runs in the interrupt of a perf event, on the CPU and at the instant of the sample. */
+/* One sample: who runs, its kernel stack, its native user stack, its Python stack, into the ring
+ * buffer. Runs in the interrupt of a perf event, on the CPU and at the instant of the sample. */
 #include "bpf/env.h"
 #include "bpf/native.h"
 #include "bpf/python.h"
@@ -12,10 +12,12 @@ const volatile __u64 profd_weight_ns = 0; /* of a sample; 0: the event's own per
 const volatile bool profd_kernel_stacks = true;
 const volatile bool profd_filter_targets = false; /* only processes in `targets` */
 
-/* Not a constant: the verifier would remove the walk as dead code and then miss the body of its loop. */
+/* Not a constant: the verifier would remove the walk as dead code and then miss the body of its
+ * loop. */
 bool profd_native_stacks = true;
 
-/* profd's own PID namespace, told by profd_whoami before sampling starts: nesting depth, inode number. */
+/* profd's own PID namespace, told by profd_whoami before sampling starts: nesting depth, inode
+ * number. */
 __u32 profd_pid_level = 0;
 __u32 profd_pid_namespace = 0;
 
@@ -32,7 +34,7 @@ enum {
 static __always_inline const void *pid_numbers(struct pid *pid, __u32 level)
 {
 	return (const char *)pid + bpf_core_field_offset(struct pid, numbers) +
-		level * bpf_core_type_size(struct upid);
+	       level * bpf_core_type_size(struct upid);
 }
 
 /* Number of a struct pid in profd's namespace; 0: it is not visible there. */
@@ -62,20 +64,23 @@ static __always_inline bool identify(struct profd_sample_record *r, struct task_
 	return r->pid && r->tid;
 }
 
-/* User registers in DWARF numbering: those of the interrupted instruction, or, inside the kernel, those at
- * its entry. (volatile: the verifier wants each load to start at the context itself, so the compiler must not
- * make one piece of code of these two.) */
-static __always_inline void registers_at_interrupt(__u64 *to, const volatile struct profd_perf_context *c)
+/* User registers in DWARF numbering: those of the interrupted instruction, or, inside the kernel,
+ * those at its entry. (volatile: the verifier wants each load to start at the context itself, so
+ * the compiler must not make one piece of code of these two.) */
+static __always_inline void registers_at_interrupt(
+	__u64 *to, const volatile struct profd_perf_context *c)
 {
 	to[0] = c->ax, to[1] = c->dx, to[2] = c->cx, to[3] = c->bx, to[4] = c->si, to[5] = c->di;
-	to[6] = c->bp, to[7] = c->sp, to[8] = c->r8, to[9] = c->r9, to[10] = c->r10, to[11] = c->r11;
+	to[6] = c->bp, to[7] = c->sp, to[8] = c->r8, to[9] = c->r9, to[10] = c->r10,
+	to[11] = c->r11;
 	to[12] = c->r12, to[13] = c->r13, to[14] = c->r14, to[15] = c->r15, to[16] = c->ip;
 }
 
 static __always_inline void registers_at_entry(__u64 *to, const struct pt_regs *c)
 {
 	to[0] = c->ax, to[1] = c->dx, to[2] = c->cx, to[3] = c->bx, to[4] = c->si, to[5] = c->di;
-	to[6] = c->bp, to[7] = c->sp, to[8] = c->r8, to[9] = c->r9, to[10] = c->r10, to[11] = c->r11;
+	to[6] = c->bp, to[7] = c->sp, to[8] = c->r8, to[9] = c->r9, to[10] = c->r10,
+	to[11] = c->r11;
 	to[12] = c->r12, to[13] = c->r13, to[14] = c->r14, to[15] = c->r15, to[16] = c->ip;
 }
 
@@ -108,7 +113,8 @@ struct copy {
 	__u64 from;
 };
 
-/* One page of the stack, or less up to a page border, so that the copy ends where the stack does. */
+/* One page of the stack, or less up to a page border, so that the copy ends where the stack does.
+ */
 static long copy_page(__u32 i, void *data)
 {
 	struct copy *c = data;
@@ -128,10 +134,12 @@ static long copy_page(__u32 i, void *data)
 	return 0;
 }
 
-/* The kernel has no table yet for where the stack leads: user space gets what it needs to walk it. */
+/* The kernel has no table yet for where the stack leads: user space gets what it needs to walk it.
+ */
 static __always_inline __u32 defer(struct profd_scratch *s, __u32 at, struct profd_counters *count)
 {
-	struct copy c = {.s = s, .at = at + PROFD_REGISTERS, .from = s->registers[PROFD_REG_RSP] & ~7ULL};
+	struct copy c = {
+		.s = s, .at = at + PROFD_REGISTERS, .from = s->registers[PROFD_REG_RSP] & ~7ULL};
 	__u64 now = s->record.time_ns;
 
 	if (now - count->window_ns > DEFER_WINDOW_NS) {
@@ -157,7 +165,8 @@ static __always_inline bool should_defer(const struct profd_sample_record *r)
 	return r->user_end == PROFD_END_NOT_READY || r->user_end == PROFD_END_NO_MAPPING;
 }
 
-/* Native frames, or, where the kernel has no table for them yet, none and the sample marked for deferral. */
+/* Native frames, or, where the kernel has no table for them yet, none and the sample marked for
+ * deferral. */
 static __always_inline __u32 native_stack(
 	struct profd_scratch *s, struct profd_perf_context *ctx, struct task_struct *task, __u32 at)
 {
@@ -170,7 +179,8 @@ static __always_inline __u32 native_stack(
 	return at + s->record.n_user;
 }
 
-static __always_inline __u32 python_stack(struct profd_scratch *s, struct task_struct *task, __u32 at)
+static __always_inline __u32 python_stack(
+	struct profd_scratch *s, struct task_struct *task, __u32 at)
 {
 	__u32 pid = s->record.pid;
 	const struct profd_python *py = bpf_map_lookup_elem(&pythons, &pid);
@@ -181,8 +191,8 @@ static __always_inline __u32 python_stack(struct profd_scratch *s, struct task_s
 	return at + s->record.n_python * PROFD_PYTHON_WORDS;
 }
 
-/* Whether user space should come at once: a new Python stack or a deferred one has memory that may vanish,
- * and a ring that fills up loses samples. */
+/* Whether user space should come at once: a new Python stack or a deferred one has memory that may
+ * vanish, and a ring that fills up loses samples. */
 static __always_inline __u64 wakeup_flag(struct profd_sample_record *r)
 {
 	__u64 hash = r->python_hash;
