@@ -22,7 +22,7 @@ VERSION := $(shell cat VERSION)
 Q       := $(if $(V),,@)
 say      = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(patsubst $(OUT)/%,%,$(2))')
 
-PACKAGES := libbpf libelf libdw liblzma jansson zlib
+PACKAGES := libbpf libelf libdw liblzma jansson sqlite3 zlib
 
 WERROR   ?= 1
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wvla \
@@ -61,7 +61,8 @@ OBJECTS := $(SOURCES:%.c=$(OUT)/obj/%.o)
 LIBRARY := $(filter-out $(OUT)/obj/cli/main.o,$(OBJECTS))
 SKELETON := $(OUT)/gen/sample.skel.h
 TEXTS    := $(wildcard daemon/render/*.js daemon/render/*.css)
-EMBEDDED := $(TEXTS:daemon/render/%=$(OUT)/gen/%.h)
+TABLES   := $(sort $(wildcard schema/*.sql))
+EMBEDDED := $(TEXTS:daemon/render/%=$(OUT)/gen/%.h) $(TABLES:schema/%=$(OUT)/gen/%.h)
 
 # ---- the program ---------------------------------------------------------------------------------
 
@@ -73,7 +74,7 @@ $(OUT)/profd: $(OBJECTS)
 	$(Q)$(CC) $(OPT) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(LIBS)
 
 $(filter $(OUT)/obj/daemon/collect/%,$(OBJECTS)): | $(SKELETON)
-$(filter $(OUT)/obj/daemon/render/%,$(OBJECTS)): | $(EMBEDDED)
+$(filter $(OUT)/obj/daemon/render/% $(OUT)/obj/daemon/store/%,$(OBJECTS)): | $(EMBEDDED)
 
 $(OUT)/obj/%.o: %.c Makefile VERSION
 	$(call say,CC,$@)
@@ -93,12 +94,17 @@ $(OUT)/gen/%.skel.h: $(OUT)/gen/%.bpf.o
 	$(call say,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
-# Text files that go into the binary, as C arrays without a terminating NUL.
+# Text files that go into the binary, as C arrays without a terminating NUL: `still.js` becomes
+# still_js, `0001_tables.sql` sql_0001_tables.
+embed = $(Q)mkdir -p $(@D); { printf 'static const char %s[] = {\n' '$(1)'; \
+		od -An -v -tx1 $< | sed 's/ \(..\)/0x\1,/g'; printf '};\n'; } > $@
 $(OUT)/gen/%.h: daemon/render/%
 	$(call say,EMBED,$@)
-	$(Q)mkdir -p $(@D)
-	$(Q){ printf 'static const char %s[] = {\n' '$(subst .,_,$(notdir $<))'; \
-		od -An -v -tx1 $< | sed 's/ \(..\)/0x\1,/g'; printf '};\n'; } > $@
+	$(call embed,$(subst .,_,$(notdir $<)))
+
+$(OUT)/gen/%.sql.h: schema/%.sql
+	$(call say,EMBED,$@)
+	$(call embed,sql_$(notdir $*))
 
 .PHONY: install
 install: all ## install the binary, licences and README below $(DESTDIR)$(PREFIX)

@@ -14,7 +14,7 @@
 
 #include "base/fd.h"
 #include "cli/signals.h"
-#include "pipeline.h"
+#include "pipeline/pipeline.h"
 
 enum { ENGINE_SOCKET = 3 };
 

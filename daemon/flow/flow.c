@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "flow/profile.h"
+#include "flow/window.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ static const char *const frame_kinds[FRAME_KINDS] = {
 	[FRAME_JIT] = "jit",
 	[FRAME_KERNEL] = "kernel",
 	[FRAME_NOTE] = "note",
+	[FRAME_CONTAINER] = "container",
 };
 
 const char *walk_end_name(enum walk_end end)
@@ -57,9 +59,34 @@ void profile_free(struct profile *p)
 	free(p->strings);
 	free(p->frames);
 	free(p->nodes);
+	free(p->slices);
+	free(p->counts);
 	free(p->title);
 	free(p->source);
 	free(p);
+}
+
+void series_clear(struct series *s)
+{
+	char **texts[] = {&s->user, &s->comm, &s->exe, &s->command_line, &s->cgroup, &s->container,
+		&s->python};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		free(*texts[i]);
+		*texts[i] = NULL;
+	}
+}
+
+void window_free(struct window *w)
+{
+	if (!w)
+		return;
+	profile_free(w->profile);
+	for (size_t i = 0; i < w->n_series; i++)
+		series_clear(&w->series[i]);
+	free(w->series);
+	free(w->usage);
+	free(w);
 }
 
 static bool is_failure(enum walk_end end)

@@ -18,7 +18,8 @@ enum frame_kind {
 	FRAME_INLINED,
 	FRAME_JIT,
 	FRAME_KERNEL,
-	FRAME_NOTE, /* said by profd itself: `[truncated]`, `[unwind failed: no-rule]` */
+	FRAME_NOTE,      /* said by profd itself: `[truncated]`, `[unwind failed: no-rule]` */
+	FRAME_CONTAINER, /* a container's ID, or `(host)` */
 	FRAME_KINDS
 };
 
@@ -45,7 +46,7 @@ struct frame {
 	uint32_t kind;   /* enum frame_kind */
 	uint32_t name;   /* function as people read it: qualified and demangled; never empty */
 	uint32_t file;   /* source file */
-	uint32_t line;   /* 1-based; 0: not known */
+	uint32_t line;   /* 1-based; 0: not known. PROCESS, THREAD: a number, see flow/window.h */
 	uint32_t module; /* the ELF file or mapping it lies in, by base name */
 };
 
@@ -75,6 +76,17 @@ struct profile_quality {
 	uint64_t profiler_rss_bytes;
 };
 
+/* The same samples by time, for error bars: a slice is one window of a store, or some in a row. */
+struct profile_slice {
+	uint64_t start_unix_ns, duration_ns;
+	size_t first, n; /* its counts: counts[first] to counts[first + n - 1] */
+};
+
+struct profile_count {
+	uint32_t node; /* index into profile.nodes; once per slice */
+	uint32_t samples;
+};
+
 struct profile {
 	char **strings; /* [n_strings], NUL-terminated, hostile bytes */
 	uint32_t n_strings;
@@ -86,6 +98,10 @@ struct profile {
 	char *source;     /* "ebpf" */
 	uint64_t start_unix_ns;
 	struct profile_quality quality;
+	struct profile_slice *slices; /* in order of time; NULL where it was not kept by time */
+	size_t n_slices;
+	struct profile_count *counts;
+	size_t n_counts;
 };
 
 /* Frees all that it owns, and `p`. NULL is allowed. */

@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "flow/series.h"
 
 /* ---- images: one per ELF file content, numbered from 1, alive as long as the table -------------
  */
@@ -136,6 +137,44 @@ struct process_busy {
  * `cap`. */
 size_t process_busy_since(const struct process_usage *before, size_t n, double elapsed_s,
 	struct process_busy *out, size_t cap);
+
+/* ---- who a process is --------------------------------------------------------------------------
+ */
+
+/* Fills `out` from /proc (all texts set, "" where something is not known), but for `python`, which
+ * is "". `command_line`: read that too (it can hold secrets). -ESRCH: gone; -ENOMEM. `out` is to be
+ * cleared with series_clear, also after an error. Bounded: no text is over 4 KiB. */
+int process_series(uint32_t pid, bool command_line, struct series *out);
+
+/* Totals since the process began, for taking differences of. -ESRCH: gone. */
+int process_counters(uint32_t pid, struct series_usage *out);
+
+/* All processes that are there now, in ascending order; `*pids` is the caller's to free. */
+int process_list(uint32_t **pids, size_t *n);
+
+/* Who asks, and so what they may see. */
+struct viewer {
+	bool all; /* root or group profd: processes of every user */
+	uint32_t uid;
+	bool same_pid_namespace; /* as profd: the next two say nothing then */
+	uint64_t pid_namespace;  /* inode of /proc/PID/ns/pid of the asker */
+	unsigned pid_level;      /* how many levels below profd's it is */
+};
+
+/* The viewer at the other end of a Unix socket (SO_PEERCRED, and SO_PEERPIDFD where there is one,
+ * so that a reused PID deceives nobody). `group` is the group whose members see all; (gid_t)-1:
+ * none. A root of another PID namespace sees every user's processes there, but none outside. */
+int viewer_of_socket(int fd, gid_t group, struct viewer *out, struct err *err);
+
+/* Whether the viewer may profile the process: it lies in the viewer's PID namespace or one below,
+ * and, unless `all`, its real, effective and saved user are the viewer's and it is not protected
+ * (dumpable). False where it is gone. */
+bool viewer_may_see(const struct viewer *v, uint32_t pid);
+
+/* A PID as the viewer writes it -> profd's; 0: no such process. And back: 0 where it is not in the
+ * viewer's namespace. Works for threads too. */
+uint32_t viewer_pid_from(const struct viewer *v, uint32_t pid);
+uint32_t viewer_pid_to(const struct viewer *v, uint32_t pid);
 
 /* Reads memory of a process: as many bytes as could be read from the start (short at an unreadable
  * page), or negative errno. */

@@ -26,4 +26,20 @@ const struct render_format *render_format_at(size_t i);
  * `symbol_[k]`, ...), control characters and `;` replaced. */
 int render_frame_label(const struct profile *p, const struct frame *f, struct buf *out);
 
+struct table_style {
+	unsigned columns; /* width of the reader's terminal; 0: no limit */
+	bool colours;
+};
+
+/* A table format: of rows of a report instead of stacks. */
+struct report;
+struct table_format {
+	const char *name; /* "table", "json", "csv" */
+	const char *extension, *help;
+	int (*render)(const struct profile *p, const struct report *r,
+		const struct table_style *style, struct buf *out, struct err *err);
+};
+const struct table_format *table_format_find(const char *name);
+const struct table_format *table_format_at(size_t i);
+
 #endif

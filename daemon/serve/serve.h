@@ -31,6 +31,9 @@ enum {
 	SERVE_LINE_MAX = 256 * 1024, /* bytes, newline included */
 	SERVE_PIDS_MAX = 1024,
 	SERVE_RATE_MAX_HZ = 20000,
+	SERVE_TEXTS_MAX = 256, /* names in one filter */
+	SERVE_PATH_MAX = 4096,
+	SERVE_QUEUE_MAX = 4 << 20, /* bytes that may wait for a slow client */
 };
 #define SERVE_DURATION_MAX_S (366.0 * 86400)
 
@@ -63,6 +66,19 @@ int channel_send(struct channel *ch, json_t *message, int fd, struct err *err);
  * For messages that the next one replaces. */
 int channel_offer(struct channel *ch, json_t *message, struct err *err);
 
+/* The same, for a server of many clients: what the peer does not take now waits in the channel, to
+ * be sent by channel_flush. -ENOBUFS: over SERVE_QUEUE_MAX is waiting; who reads so slowly is to be
+ * let go. */
+int channel_queue(struct channel *ch, json_t *message, struct err *err);
+int channel_flush(struct channel *ch); /* 0: nothing waits any more; 1: some does; -EPIPE, other */
+bool channel_is_queued(const struct channel *ch); /* so that poll() asks for POLLOUT */
+
+/* For handing a client over to another process: what was read from the socket and not yet taken by
+ * channel_receive, and the other way round. What is preloaded is received before anything from the
+ * socket, `fd` (-1: none; taken over) with its first message; the peer counts as greeted. */
+const char *channel_unread(const struct channel *ch, size_t *bytes);
+int channel_preload(struct channel *ch, const char *bytes, size_t n, int fd);
+
 /* A JSON string of hostile bytes: what is not UTF-8 becomes U+FFFD, and what is over 2 KiB is cut
  * with an ellipsis. NULL: out of memory. */
 json_t *serve_text(const char *bytes);
@@ -88,11 +104,54 @@ struct record_request {
 json_t *serve_encode_record(const struct record_request *r);
 int serve_decode_record(const json_t *message, struct record_request *r, struct err *err);
 
+/* A question to a store (STORE in schema/README.md). Lists are NULL-terminated and, like the texts,
+ * belong to the request. */
+struct report_request {
+	uint64_t id;
+	double since_unix_s, until_unix_s; /* 0: no bound */
+	uint32_t pids[SERVE_PIDS_MAX];
+	size_t n_pids;
+	char **comms, **containers, **users, **threads;
+	size_t n_comms, n_containers, n_users, n_threads; /* at most SERVE_TEXTS_MAX each */
+	char by[16];                                      /* a name that report_by_find() knows */
+	char sort[8];                                     /* "self" or "total" */
+	char format[32];  /* a name that table_format_find() or render_format_find() knows */
+	uint32_t limit;   /* rows; 0: all */
+	uint32_t columns; /* of the reader's terminal; 0: no limit */
+	bool colours, kernel;
+	char store[SERVE_PATH_MAX]; /* "": the daemon's own. A private engine alone takes a path */
+};
+
+json_t *serve_encode_report(const struct report_request *r);
+int serve_decode_report(const json_t *message, struct report_request *r, struct err *err);
+void report_request_clear(struct report_request *r); /* also after an error of the decoding */
+
+/* A live view: every `interval_s` the hottest functions of that span. */
+struct live_request {
+	uint64_t id;
+	double interval_s;             /* 0.1 to 60 */
+	uint32_t pids[SERVE_PIDS_MAX]; /* n_pids 0: all that the client may see */
+	size_t n_pids;
+	uint32_t limit; /* rows, 1 to 1000 */
+};
+
+json_t *serve_encode_live(const struct live_request *r);
+int serve_decode_live(const json_t *message, struct live_request *r, struct err *err);
+
 enum serve_kind {
 	SERVE_UNKNOWN,
 	SERVE_HELLO,
 	SERVE_RECORD,
 	SERVE_STOP,
+	SERVE_REPORT,   /* client: with a descriptor for the answer */
+	SERVE_REPORTED, /* server: the descriptor has it all */
+	SERVE_PS,       /* either side */
+	SERVE_STATUS,   /* either side */
+	SERVE_PAUSE,    /* client */
+	SERVE_RESUME,   /* client */
+	SERVE_DONE,     /* server: of pause and resume */
+	SERVE_LIVE,     /* either side: again and again, until `stop` */
+	SERVE_DOCTOR,   /* either side */
 	SERVE_STARTED,
 	SERVE_PROGRESS,
 	SERVE_FINISHED,
@@ -106,11 +165,17 @@ enum serve_kind serve_message_kind(const json_t *message, uint64_t *id);
  */
 
 struct serve_call {
-	enum serve_kind kind; /* SERVE_RECORD or SERVE_STOP, nothing else */
+	enum serve_kind kind; /* one that a client sends, but not SERVE_HELLO */
 	uint64_t id;
-	int fd; /* of SERVE_RECORD: the output, open for writing; the caller's to close. Else -1 */
-	struct record_request record; /* of SERVE_RECORD: valid */
+	int fd; /* of RECORD and REPORT: the output, open for writing; the caller's to close. Else
+		   -1 */
+	struct record_request record; /* of SERVE_RECORD: valid; and so on */
+	struct report_request report; /* to be cleared by serve_call_clear */
+	struct live_request live;
 };
+
+/* Frees what came with a call, and closes its descriptor. */
+void serve_call_clear(struct serve_call *call);
 
 /* channel_receive() for a server: answers greetings, malformed, unknown and invalid messages by
  * itself and hands out valid requests only. 1: `*call` is one; 0: nothing to do now; -EPIPE: the
@@ -138,6 +203,75 @@ struct serve_finished {
 	size_t n_notes;
 };
 
+/* A process in the answer to `ps`. Texts may be hostile; NULL is sent as null. */
+struct serve_process {
+	uint32_t pid;
+	uint32_t uid;
+	const char *user, *comm, *exe, *container, *python;
+	double started_unix_s;
+	uint32_t threads;
+	double cpu;       /* CPUs used, by samples of the last closed window: 1.0 is one CPU */
+	uint64_t samples; /* in that window */
+};
+
+/* Sent in as many `ps` messages as it takes, `more` in all but the last. Queued (channel_queue). */
+int serve_send_ps(struct channel *ch, uint64_t id, double window_s,
+	const struct serve_process *list, size_t n);
+
+struct serve_status {
+	const char *version, *source;
+	double uptime_s, window_s;
+	bool paused;
+	const char *selection; /* "whole host", or what was chosen, for people */
+	double requested_hz, current_hz,
+		achieved_hz;    /* `current` is below `requested` to keep the budget */
+	double max_cpu_percent; /* 0: none */
+	uint64_t samples, lost, truncated, windows, windows_waiting,
+		windows_lost; /* since the start */
+	const struct profile_quality
+		*quality; /* of the last window: failures by cause; NULL: none yet */
+	double cpu_percent,
+		kernel_cpu_percent; /* of one CPU, in the last window: profd and its programs */
+	uint64_t rss_bytes;
+	uint32_t processes, clients;
+	const char *store;       /* path */
+	const char *store_error; /* NULL: it is fine */
+	uint64_t store_bytes, store_max_bytes, store_samples, store_windows[3];
+	double store_first_unix_s, store_last_unix_s; /* 0: empty */
+	const char *const *notes;                     /* sentences for people */
+	size_t n_notes;
+};
+int serve_send_status(struct channel *ch, uint64_t id, const struct serve_status *s); /* queued */
+
+int serve_send_done(struct channel *ch, uint64_t id, const char *what); /* queued; a sentence */
+
+struct serve_live {
+	double elapsed_s, interval_s; /* since the start; the span that this is about */
+	uint64_t samples, lost;
+	const struct profile *profile;
+	const struct top_row *rows;
+	size_t n_rows;
+};
+int serve_send_live(struct channel *ch, uint64_t id, const struct serve_live *l); /* never waits */
+
+struct serve_reported {
+	double first_unix_s, last_unix_s, covered_s, longest_window_s; /* what was read */
+	uint64_t windows, samples, lost;
+	uint64_t rows, rows_all; /* of a table */
+	const char *const *notes;
+	size_t n_notes;
+};
+int serve_send_reported(struct channel *ch, uint64_t id, const struct serve_reported *r);
+
+/* What works here and what does not. */
+struct serve_check {
+	const char *name;   /* "kernel", "BTF", ... */
+	const char *result; /* "ok", "warning", "failed" */
+	const char *found;  /* "6.18.5" */
+	const char *fix;    /* the next step; NULL: none needed */
+};
+int serve_send_doctor(struct channel *ch, uint64_t id, const struct serve_check *list, size_t n);
+
 /* Strings in what is sent may be hostile: what is not UTF-8 is replaced. */
 int serve_send_started(struct channel *ch, uint64_t id, const struct serve_started *s);
 int serve_send_progress(struct channel *ch, uint64_t id, double elapsed_s, uint64_t samples,
@@ -157,6 +291,12 @@ int serve_check_hello(const json_t *message, struct err *err);
 int serve_send_record(
 	struct channel *ch, const struct record_request *r, int output_fd, struct err *err);
 int serve_send_stop(struct channel *ch, uint64_t id, struct err *err);
+int serve_send_report(
+	struct channel *ch, const struct report_request *r, int output_fd, struct err *err);
+int serve_send_live_request(struct channel *ch, const struct live_request *r, struct err *err);
+/* A request without members of its own: SERVE_PS, SERVE_STATUS, SERVE_PAUSE, SERVE_RESUME,
+ * SERVE_DOCTOR. */
+int serve_send_plain(struct channel *ch, enum serve_kind kind, uint64_t id, struct err *err);
 
 /* The text and code of an error answer into `err`; returns that code, always negative. */
 int serve_get_error(const json_t *message, struct err *err);

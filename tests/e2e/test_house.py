@@ -68,7 +68,7 @@ class CheckRooms(Folder):
         self.assert_breach("daemon/unwind/x.c", '#include "sample.skel.h"', "skeleton")
 
     def test_pipeline_lies_below_the_rooms(self):
-        self.assert_breach("daemon/serve/x.c", '#include "pipeline.h"', "pipeline.h")
+        self.assert_breach("daemon/serve/x.c", '#include "pipeline/pipeline.h"', "pipeline/")
 
     def test_cli_sees_little(self):
         self.assert_breach("cli/x.c", '\t#  include "collect/collect.h"', "cli/ sees")

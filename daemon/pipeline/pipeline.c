@@ -6,7 +6,7 @@
  *     aggregate --> profile --> render --> the client's file
  *                       +-----> analyze --> the client's summary
  */
-#include "pipeline.h"
+#include "pipeline/pipeline.h"
 
 #include <errno.h>
 #include <poll.h>
