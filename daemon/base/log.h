@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Talk on stderr, one line a message, with the room it comes from: `profd: unwind: ...`. Debug
  * lines appear with --verbose only. Control characters in the text are replaced, since names are
- * hostile. */
+ * hostile.
+ *
+ * Where stderr is a stream of the journal ($JOURNAL_STREAM tells, systemd.exec(5)), a line begins
+ * with its priority instead, as the journal wants it, and without our name, which the journal adds:
+ * `<4>unwind: ...`. */
 #ifndef PROFD_BASE_LOG_H
 #define PROFD_BASE_LOG_H
 
