@@ -21,10 +21,10 @@ struct top_row {
 
 /* Writes the `n` hottest functions into `rows` (room for `n`), the most self weight first; then the
  * most total weight, then by name, file and kind, so that the order never depends on chance. A
- * function that calls itself counts once per stack in `total`. Processes, threads and profd's own
- * notes are no functions and get no row, but their weight is part of the whole; nor
- * does a function that was never seen innermost. `*n_rows` is how
- * many were written: 0 for an empty profile. 0, or -ENOMEM. */
+ * function that calls itself counts once per stack in `total`. Containers, processes, threads and
+ * profd's own notes are no functions and get no row, but their weight is part of the whole; nor
+ * does a function that was never seen innermost. `*n_rows` is how many were written: 0 for an empty
+ * profile. 0, -ENOMEM, or -EINVAL for a profile whose indices do not hold together. */
 int analyze_top(const struct profile *p, size_t n, struct top_row *rows, size_t *n_rows);
 
 /* ---- reports: rows by whatever one asks for
@@ -44,6 +44,8 @@ const char *report_by_name(enum report_by by);             /* "function", ... */
 bool report_by_find(const char *name, enum report_by *by); /* false: no such */
 
 enum report_sort { REPORT_SELF, REPORT_TOTAL };
+
+enum { REPORT_SLICES_MIN = 5 }; /* with samples, for error bars */
 
 struct report_row {
 	const char *name;          /* the profile's, as are the next two; never NULL or "" */
@@ -74,8 +76,9 @@ struct report {
  * notes give rows only by line and function, marked by their kind. The error is that of a ratio
  * over slices, sum of x over sum of n: samples in bursts shorter than a slice do not deceive it, as
  * they do a binomial one, which is its lower bound. Multiplied with Student's t for the number of
- * slices; below 5 slices with samples it is not known. `out` is to be cleared by report_clear, and
- * holds as long as `p`. 0 or -ENOMEM. */
+ * slices; below REPORT_SLICES_MIN slices with samples it is not known. `out` is to be cleared by
+ * report_clear, and holds as long as `p`. 0, -ENOMEM, or -EINVAL for a profile whose indices do not
+ * hold together. */
 int analyze_report(const struct profile *p, enum report_by by, enum report_sort sort, size_t limit,
 	struct report *out);
 void report_clear(struct report *r);

@@ -28,7 +28,7 @@ const char *frame_kind_name(
 
 /* Where one frame of a sample was, before it has a name. Equal locations are one frame of the tree.
  * `scope` and `address` by kind:
- *   PROCESS  pid, string number of comm     THREAD  tid, string number of the name
+ *   PROCESS  pid, its start in ticks or 0   THREAD  tid, 0
  *   PYTHON   function number of python/, 0  (and `line`)
  *   NATIVE   image number of process/, address as the file's own (ELF virtual) addresses
  *   JIT      pid, address                   KERNEL  0, address

@@ -71,7 +71,7 @@ static void frames_write(const struct picture *pic, struct names *names, struct 
 		number_put(out, kind * COLOUR_VARIANTS + picture_variant(text_of(p, f->name)));
 		number_put(out, name_use(names, p, f->name));
 		number_put(out, name_use(names, p, f->file));
-		number_put(out, f->line);
+		number_put(out, picture_line(f));
 		number_put(out, name_use(names, p, f->module));
 	}
 	buf_puts(out, "</metadata>\n");

@@ -57,7 +57,7 @@ static int compare_frames(const void *a, const void *b, void *arg)
 	if (!order)
 		order = strcmp(text_of(p, f->file), text_of(p, g->file));
 	if (!order)
-		order = compare_numbers(f->line, g->line);
+		order = compare_numbers(picture_line(f), picture_line(g));
 	if (!order)
 		order = strcmp(text_of(p, f->module), text_of(p, g->module));
 	return order ? order : compare_numbers(f->kind, g->kind);

@@ -198,20 +198,24 @@ function search(profile, pattern) {
 	};
 }
 
-/* Self value by kind below a node, in the order of the legend; processes and threads are one. */
+/* Self value by kind below a node, in the order of the legend; containers, processes and threads are one. */
 const LEGEND = ['python', 'native', 'inlined', 'jit', 'kernel', 'note', 'thread'];
+const ROOTS = ['root', 'container', 'process', 'thread'];
 
 function kindShares(profile, view) {
 	const t = profile.tree, self = new Map();
+	let roots = 'process, thread';
 
 	for (let i = Math.max(view, 1); i < t.end[view]; i++) {
 		let kind = profile.frames[t.frame[i]].kind;
-		if (kind === 'process' || kind === 'root')
+		if (kind === 'container')
+			roots = 'container, process, thread';
+		if (ROOTS.includes(kind))
 			kind = 'thread';
 		self.set(kind, (self.get(kind) || 0) + t.self[i]);
 	}
 	return LEGEND.filter((kind) => self.has(kind)).map((kind) => ({
-		kind, text: kind === 'thread' ? 'process, thread' : kind, value: self.get(kind),
+		kind, text: kind === 'thread' ? roots : kind, value: self.get(kind),
 		shade: profile.kinds.find((k) => k[0] === kind)[1] + '1',
 	}));
 }

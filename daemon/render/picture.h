@@ -15,6 +15,7 @@
 #include <stdbool.h>
 
 #include "base/buf.h"
+#include "render/quality.h"
 #include "render/tree.h"
 
 struct picture {
@@ -23,7 +24,7 @@ struct picture {
 	struct tree tree;   /* siblings in the order of their names */
 	bool weighted;      /* widths are ns; false: samples, as no sample has a weight */
 	uint64_t total;     /* of the root, in that unit */
-	struct buf quality; /* short texts on how good the profile is, one per line */
+	struct buf quality; /* quality_write() */
 };
 
 enum { COLOUR_VARIANTS = 4, QUALITY_LINE_MAX = 1024 };
@@ -39,13 +40,22 @@ static inline const struct frame *picture_frame(
 	return &pic->profile->frames[pic->ranks.frame[node->rank]];
 }
 
+/* Containers, processes and threads are drawn and counted alike. */
+static inline bool picture_is_root(uint32_t kind)
+{
+	return kind == FRAME_PROCESS || kind == FRAME_THREAD || kind == FRAME_CONTAINER;
+}
+
+/* The line in the source; 0 where there is none. The `line` of a root is another number. */
+static inline uint32_t picture_line(const struct frame *f)
+{
+	return picture_is_root(f->kind) ? 0 : f->line;
+}
+
 /* The CSS class of a kind of frame, without the digit of the variant; and the variant, by the name.
  */
 char picture_class(uint32_t kind);
 unsigned picture_variant(const char *name);
-
-/* Writes the texts of picture.quality. */
-void quality_write(const struct profile *p, bool weighted, struct buf *out);
 
 /* Height of the first view in px, and the view itself. 0 or -ENOMEM. */
 uint32_t still_height(const struct picture *pic);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "render/picture.h"
+#include "render/quality.h"
 
 #include <time.h>
 
@@ -64,6 +64,30 @@ static void failures_write(const struct profile_quality *q, struct buf *out)
 	buf_puts(out, causes.seen ? "\n" : " 0\n");
 }
 
+static void samples_write(const struct profile_quality *q, struct buf *out)
+{
+	text_count(out, q->samples);
+	buf_puts(out, q->samples == 1 ? " sample\n" : " samples\n");
+}
+
+static void damage_write(const struct profile_quality *q, struct buf *out)
+{
+	counted_write(out, q->lost, q->samples + q->lost, " lost");
+	counted_write(out, q->truncated, q->samples, " truncated");
+	failures_write(q, out);
+}
+
+void quality_counts_write(const struct profile *p, struct buf *out)
+{
+	start_write(p, out);
+	if (p->quality.duration_ns) {
+		text_time(out, p->quality.duration_ns);
+		buf_putc(out, '\n');
+	}
+	samples_write(&p->quality, out);
+	damage_write(&p->quality, out);
+}
+
 void quality_write(const struct profile *p, bool weighted, struct buf *out)
 {
 	const struct profile_quality *q = &p->quality;
@@ -76,12 +100,9 @@ void quality_write(const struct profile *p, bool weighted, struct buf *out)
 		buf_puts(out, p->source);
 	}
 	buf_putc(out, '\n');
-	text_count(out, q->samples);
-	buf_puts(out, q->samples == 1 ? " sample\n" : " samples\n");
+	samples_write(q, out);
 	buf_printf(out, "%.1f of %.0f Hz per running thread\n", q->achieved_hz, q->requested_hz);
-	counted_write(out, q->lost, q->samples + q->lost, " lost");
-	counted_write(out, q->truncated, q->samples, " truncated");
-	failures_write(q, out);
+	damage_write(q, out);
 	share_write(out, q->unsymbolized_frames, q->frames_seen);
 	buf_puts(out, " of frames without a symbol\n");
 	buf_puts(out, "profd itself: ");

@@ -132,7 +132,23 @@ static const struct {
 	{FRAME_KERNEL, "kernel"},
 	{FRAME_NOTE, "note"},
 	{FRAME_THREAD, "process, thread"},
+	{FRAME_CONTAINER, "container, process, thread"},
 };
+
+/* Roots have one colour, so they are one entry: which text, depends on whether there are
+ * containers. */
+static void legend_join_roots(uint64_t *self, bool *seen)
+{
+	uint32_t to = seen[FRAME_CONTAINER] ? FRAME_CONTAINER : FRAME_THREAD;
+
+	for (uint32_t kind = 0; kind < FRAME_KINDS; kind++) {
+		if (kind == to || !picture_is_root(kind))
+			continue;
+		seen[to] |= seen[kind];
+		self[to] += self[kind];
+		seen[kind] = false;
+	}
+}
 
 static void legend_write(const struct picture *pic, struct buf *out, uint32_t y)
 {
@@ -143,13 +159,12 @@ static void legend_write(const struct picture *pic, struct buf *out, uint32_t y)
 		const struct tree_node *node = &pic->tree.nodes[i];
 		uint32_t kind = picture_frame(pic, node)->kind;
 
-		if (kind == FRAME_PROCESS)
-			kind = FRAME_THREAD;
 		if (kind >= FRAME_KINDS)
 			continue;
 		seen[kind] = true;
 		self[kind] += pic->weighted ? node->self_weight_ns : node->self_samples;
 	}
+	legend_join_roots(self, seen);
 	for (size_t i = 0; i < sizeof(legend) / sizeof(legend[0]); i++) {
 		uint32_t kind = legend[i].kind;
 		char text[64];
@@ -228,8 +243,8 @@ static void tip_write(
 		if (*file) {
 			buf_puts(s->out, " (");
 			text_xml(s->out, file);
-			if (f->line)
-				buf_printf(s->out, ":%u", f->line);
+			if (picture_line(f))
+				buf_printf(s->out, ":%u", picture_line(f));
 			buf_putc(s->out, ')');
 		} else if (*module) {
 			buf_puts(s->out, " in ");
@@ -271,8 +286,8 @@ static void label_write(struct still *s, uint32_t i, const char *name, uint64_t 
 		return;
 	buf_init(&label, 1 << 16);
 	buf_add(&label, name, strnlen(name, 4096));
-	if (node->depth && picture_frame(s->pic, node)->line && is_twin(s, i))
-		buf_printf(&label, ":%u", picture_frame(s->pic, node)->line);
+	if (node->depth && picture_line(picture_frame(s->pic, node)) && is_twin(s, i))
+		buf_printf(&label, ":%u", picture_line(picture_frame(s->pic, node)));
 	buf_puts(b, "<text x=\"");
 	milli_put(b, from + MARGIN * 1000 + 4000);
 	buf_puts(b, "\" y=\"");

@@ -68,9 +68,12 @@ static void every_kind_has_its_form(void **state)
 		{FRAME_NATIVE, "[node+0x1f3]", NULL, 0, "node"});
 	BUILDER_ADD(&b, 5, 50, {FRAME_PROCESS, "node (8)", NULL, 0, NULL},
 		{FRAME_NOTE, "[truncated]", NULL, 0, NULL});
+	BUILDER_ADD(&b, 8, 80, {FRAME_CONTAINER, "0123456789ab", NULL, 0, NULL},
+		{FRAME_PROCESS, "web", NULL, 3, NULL}, {FRAME_THREAD, "main", NULL, 4711, NULL});
 	BUILDER_ADD(&b, 6, 60, {FRAME_PYTHON, "no_line", "a.py", 0, NULL});
 	BUILDER_ADD(&b, 7, 70, {FRAME_PYTHON, "no_file", NULL, 0, NULL});
 	assert_collapsed(&b,
+		"0123456789ab;web;main 8\n"
 		"no_file 7\n"
 		"no_line (a.py) 6\n"
 		"node (8);LazyCompile:~go_[j] 1\n"

@@ -470,6 +470,64 @@ static void lines_tell_twins_apart(void **state)
 	profile_free(p);
 }
 
+/* Containers, processes and threads share a colour and an entry of the legend. */
+static void roots_are_one_in_the_legend(void **state)
+{
+	const struct spec process = {FRAME_PROCESS, "web", NULL, 0, NULL};
+	const struct spec python = {FRAME_PYTHON, "f", "f.py", 3, NULL};
+	struct builder b;
+	struct profile *p;
+	char *svg;
+
+	(void)state;
+	builder_start(&b, "no containers");
+	BUILDER_ADD(&b, 3, 3, process, python);
+	BUILDER_ADD(&b, 1, 1, process);
+	p = builder_end(&b);
+	svg = render_svg(p);
+	assert_non_null(strstr(svg, ">process, thread 25.0 %</text>"));
+	free(svg);
+	profile_free(p);
+	builder_start(&b, "containers");
+	BUILDER_ADD(&b, 2, 2, {FRAME_CONTAINER, "(host)", NULL, 0, NULL}, process, python);
+	BUILDER_ADD(&b, 1, 1, {FRAME_CONTAINER, "(host)", NULL, 0, NULL}, process);
+	BUILDER_ADD(&b, 1, 1, {FRAME_CONTAINER, "(host)", NULL, 0, NULL});
+	p = builder_end(&b);
+	svg = render_svg(p);
+	assert_non_null(strstr(svg, ">container, process, thread 50.0 %</text>"));
+	assert_int_equal(occurrences(svg, ">process, thread"), 0);
+	assert_non_null(strstr(svg, "[\"container\",\"t\"]"));
+	free(svg);
+	profile_free(p);
+}
+
+/* The `line` of a root is a number of its own: it is not shown, and does not tell two apart. */
+static void numbers_of_roots_are_no_lines(void **state)
+{
+	static struct sums read;
+	struct builder b;
+	struct profile *p;
+	char *svg;
+
+	(void)state;
+	builder_start(&b, "numbers");
+	for (uint32_t i = 0; i < 2; i++) {
+		BUILDER_ADD(&b, 1, 1, {FRAME_PROCESS, "web", NULL, 6000 + i, NULL},
+			{FRAME_THREAD, "main", NULL, 7000 + i, NULL});
+		BUILDER_ADD(&b, 1, 1, {FRAME_PROCESS, "web", NULL, 6000 + i, NULL},
+			{FRAME_PYTHON, "main", "f.py", 8000, NULL});
+	}
+	p = builder_end(&b);
+	svg = render_svg(p);
+	sum_data(svg, &read);
+	assert_int_equal(read.nodes, 4); /* all, web, main and main */
+	assert_non_null(strstr(svg, ">web</text>"));
+	assert_non_null(strstr(svg, ">main:8000</text>"));
+	assert_int_equal(occurrences(svg, ":600") + occurrences(svg, ":700"), 0);
+	free(svg);
+	profile_free(p);
+}
+
 static void an_empty_profile_says_so(void **state)
 {
 	struct builder b;
@@ -635,6 +693,8 @@ int main(void)
 		cmocka_unit_test(the_data_hold_every_node),
 		cmocka_unit_test(siblings_are_sorted_and_merged),
 		cmocka_unit_test(lines_tell_twins_apart),
+		cmocka_unit_test(roots_are_one_in_the_legend),
+		cmocka_unit_test(numbers_of_roots_are_no_lines),
 		cmocka_unit_test(an_empty_profile_says_so),
 		cmocka_unit_test(one_frame_fills_the_width),
 		cmocka_unit_test(depth_has_no_limit),
