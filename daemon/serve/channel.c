@@ -15,30 +15,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/fd.h"
 
 enum {
-	READ_BYTES = 16 * 1024,
-	DESCRIPTORS_MAX = 4, /* that wait for their line to be taken */
-};
-
-struct pending_fd {
-	uint64_t at; /* offset into the received stream of a byte of its line */
-	int fd;
-};
-
-struct channel {
-	int fd;
-	bool peer_closed;
-	bool greeted;
-	bool skipping; /* inside a line that is too long: drop bytes up to its end */
-	struct buf in, out;
-	uint64_t in_at;  /* stream offset of in.data[0] */
-	size_t searched; /* bytes of `in` known to hold no newline */
-	struct pending_fd pending[DESCRIPTORS_MAX];
-	size_t n_pending;
-	int out_fd; /* to be sent with the first byte of `out`, owned; or -1 */
+	READS_MAX = 64, /* of one call: a peer that writes without end shall not keep its reader */
+	KEPT_BYTES = 64 * 1024, /* of an empty buffer */
 };
 
 struct channel *channel_new(int fd, struct err *err)
@@ -55,8 +36,9 @@ struct channel *channel_new(int fd, struct err *err)
 	}
 	ch->fd = fd;
 	ch->out_fd = -1;
-	buf_init(&ch->in, SERVE_LINE_MAX + READ_BYTES);
-	buf_init(&ch->out, 4 * SERVE_LINE_MAX);
+	/* Twice: a preloaded request may be followed by what its sender had written behind it. */
+	buf_init(&ch->in, 2 * (SERVE_LINE_MAX + CHANNEL_READ_BYTES));
+	buf_init(&ch->out, SERVE_QUEUE_MAX - 1);
 	return ch;
 }
 
@@ -78,9 +60,10 @@ int channel_fd(const struct channel *ch)
 	return ch->fd;
 }
 
-bool *channel_greeted(struct channel *ch)
+void channel_trim(struct buf *b)
 {
-	return &ch->greeted;
+	if (!b->len && b->cap > KEPT_BYTES)
+		buf_free(b);
 }
 
 /* ---- receiving ---------------------------------------------------------------------------------
@@ -100,7 +83,7 @@ static void take_descriptors(struct channel *ch, struct msghdr *msg, uint64_t en
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-			if (ch->n_pending == DESCRIPTORS_MAX)
+			if (ch->n_pending == CHANNEL_DESCRIPTORS_MAX)
 				fd_close(&fd);
 			else
 				ch->pending[ch->n_pending++] = (struct pending_fd){end - 1, fd};
@@ -111,18 +94,18 @@ static void take_descriptors(struct channel *ch, struct msghdr *msg, uint64_t en
 /* One read from the socket. 1: bytes came; 0: none now; -EPIPE: the end; other: failed. */
 static int fill(struct channel *ch)
 {
-	char control[CMSG_SPACE(DESCRIPTORS_MAX * sizeof(int))] __attribute__((aligned(8)));
+	char control[CMSG_SPACE(CHANNEL_DESCRIPTORS_MAX * sizeof(int))] __attribute__((aligned(8)));
 	struct iovec iov;
 	struct msghdr msg = {.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = control,
 		.msg_controllen = sizeof(control)};
 	ssize_t n;
-	int rc = buf_reserve(&ch->in, READ_BYTES);
+	int rc = buf_reserve(&ch->in, CHANNEL_READ_BYTES);
 
 	if (rc < 0)
 		return rc;
-	iov = (struct iovec){ch->in.data + ch->in.len, READ_BYTES};
+	iov = (struct iovec){ch->in.data + ch->in.len, CHANNEL_READ_BYTES};
 	do
 		n = recvmsg(ch->fd, &msg, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
@@ -139,6 +122,7 @@ static int fill(struct channel *ch)
 static void drop(struct channel *ch, size_t bytes)
 {
 	buf_drop(&ch->in, bytes);
+	channel_trim(&ch->in);
 	ch->in_at += bytes;
 	ch->searched = 0;
 }
@@ -221,13 +205,15 @@ int channel_receive(struct channel *ch, json_t **message, int *fd, struct err *e
 {
 	*message = NULL;
 	*fd = -1;
-	for (;;) {
+	for (int reads = 0;; reads++) {
 		int rc = next_line(ch, message, fd, err);
 
 		if (rc)
 			return rc;
 		if (ch->peer_closed)
 			return err_set(err, -EPIPE, "the other side has closed the connection");
+		if (reads == READS_MAX)
+			return 0; /* the socket has more: poll() comes back at once */
 		rc = fill(ch);
 		if (rc == -EPIPE)
 			ch->peer_closed = true;
@@ -238,109 +224,34 @@ int channel_receive(struct channel *ch, json_t **message, int *fd, struct err *e
 	}
 }
 
-/* ---- sending -----------------------------------------------------------------------------------
- */
-
-/* Sends what the socket takes of `out`. 1: all of it; 0: the peer does not read; or negative errno.
- */
-static int flush(struct channel *ch)
+bool channel_is_ready(const struct channel *ch)
 {
-	while (ch->out.len) {
-		char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = {0};
-		struct iovec iov = {ch->out.data, ch->out.len};
-		struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-		ssize_t n;
-
-		if (ch->out_fd >= 0) {
-			struct cmsghdr *c = (struct cmsghdr *)control;
-
-			c->cmsg_level = SOL_SOCKET;
-			c->cmsg_type = SCM_RIGHTS;
-			c->cmsg_len = CMSG_LEN(sizeof(int));
-			memcpy(CMSG_DATA(c), &ch->out_fd, sizeof(int));
-			msg.msg_control = control;
-			msg.msg_controllen = sizeof(control);
-		}
-		n = sendmsg(ch->fd, &msg, MSG_NOSIGNAL);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return errno == EAGAIN ? 0 : errno == ECONNRESET ? -EPIPE : -errno;
-		fd_close(&ch->out_fd);
-		buf_drop(&ch->out, (size_t)n);
-	}
-	return 1;
+	return ch->in.len > ch->searched;
 }
 
-/* Flushes all, waiting for the peer as long as it lives. */
-static int flush_wait(struct channel *ch)
-{
-	for (;;) {
-		struct pollfd p = {.fd = ch->fd, .events = POLLOUT};
-		int rc = flush(ch);
+/* ---- handing over ------------------------------------------------------------------------------
+ */
 
-		if (rc)
-			return rc;
-		if (poll(&p, 1, -1) < 0 && errno != EINTR)
-			return -errno;
-	}
+const char *channel_unread(const struct channel *ch, size_t *bytes)
+{
+	*bytes = ch->in.len;
+	return ch->in.data ? ch->in.data : "";
 }
 
-static int append(struct channel *ch, json_t *message)
+int channel_preload(struct channel *ch, const char *bytes, size_t n, int fd)
 {
-	size_t before = ch->out.len;
-	char *line = message ? json_dumps(message, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
-	size_t len = line ? strlen(line) : 0;
-	int rc;
+	uint64_t at = ch->in_at + ch->in.len;
+	int rc = fd >= 0 && ch->n_pending == CHANNEL_DESCRIPTORS_MAX ? -E2BIG : 0;
 
-	json_decref(message);
-	if (!line)
-		return -ENOMEM;
-	rc = len >= SERVE_LINE_MAX ? -EMSGSIZE : buf_add(&ch->out, line, len);
 	if (!rc)
-		rc = buf_putc(&ch->out, '\n');
-	free(line);
-	if (rc < 0) { /* half a line must not stay */
-		ch->out.len = before;
-		ch->out.error = 0;
-	}
-	return rc;
-}
-
-int channel_send(struct channel *ch, json_t *message, int fd, struct err *err)
-{
-	int rc =
-		flush_wait(ch); /* first: a descriptor must go out with its own line's first byte */
-
+		rc = buf_add(&ch->in, bytes, n);
 	if (rc < 0) {
-		json_decref(message);
-		goto failed;
+		ch->in.error = 0;
+		fd_close(&fd);
+		return rc;
 	}
-	rc = append(ch, message);
-	if (!rc && fd >= 0) {
-		ch->out_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-		if (ch->out_fd < 0) {
-			rc = -errno;
-			ch->out.len = 0;
-		}
-	}
-	if (!rc)
-		rc = flush_wait(ch);
-	if (rc >= 0)
-		return 0;
-failed:
-	return err_set(err, rc, "cannot send to the other side: %s", strerror(-rc));
-}
-
-int channel_offer(struct channel *ch, json_t *message, struct err *err)
-{
-	int rc = flush(ch);
-
-	if (rc <= 0)
-		json_decref(message);
-	else
-		rc = append(ch, message);
-	if (rc >= 0 && ch->out.len)
-		rc = flush(ch);
-	return rc >= 0 ? 0 : err_set(err, rc, "cannot send to the other side: %s", strerror(-rc));
+	if (fd >= 0)
+		ch->pending[ch->n_pending++] = (struct pending_fd){at, fd};
+	ch->greeted = true;
+	return 0;
 }

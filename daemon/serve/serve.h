@@ -9,6 +9,14 @@
  *                            <-------------     progress     4 to 10 times a second
  *       stop (optional)      ------------->
  *                            <-------------     finished     the profile is in the descriptor
+ *       report + descriptor  ------------->
+ *                            <-------------     reported     the answer is in the descriptor
+ *       live                 ------------->
+ *                            <-------------     live         again and again, until `stop`
+ *       ps, status, doctor   ------------->
+ *                            <-------------     the same, with the answer
+ *       pause, resume        ------------->
+ *                            <-------------     done
  *                                               (or error, at any point)
  *
  * One JSON object a line over a stream socket. Bulk never is JSON: the client passes the descriptor
@@ -33,7 +41,9 @@ enum {
 	SERVE_RATE_MAX_HZ = 20000,
 	SERVE_TEXTS_MAX = 256, /* names in one filter */
 	SERVE_PATH_MAX = 4096,
-	SERVE_QUEUE_MAX = 4 << 20, /* bytes that may wait for a slow client */
+	SERVE_QUEUE_MAX = 4 << 20, /* bytes; what waits for a slow client stays below it */
+	SERVE_LIVE_ROWS_MAX = 1000,
+	SERVE_ANSWERED_MAX = 100, /* greetings and messages without sense of one client */
 };
 #define SERVE_DURATION_MAX_S (366.0 * 86400)
 
@@ -48,14 +58,20 @@ void channel_free(
 	struct channel *ch); /* NULL is allowed; closes the socket and descriptors nobody took */
 int channel_fd(const struct channel *ch);
 
-/* Takes the next message without blocking.
- *   1          `*message` is an object, the caller's to json_decref; `*fd` the descriptor that came
- * with it, the caller's to close, or -1 0          nothing whole is there yet -EPIPE     the peer
- * has closed, and all that it sent was handed out -EBADMSG   a line that is no JSON object;
- * -EMSGSIZE: a line over SERVE_LINE_MAX. That line is gone, and the channel can still be read other
- * the socket failed */
+/* Takes the next message without blocking, and with a bounded number of reads.
+ *   1          `*message` is an object, the caller's to json_decref; `*fd` the descriptor that
+ *              came with it, the caller's to close, or -1
+ *   0          nothing whole is there yet; poll() tells when there is more
+ *   -EPIPE     the peer has closed, and all that it sent was handed out
+ *   -EBADMSG   a line that is no JSON object; -EMSGSIZE: a line over SERVE_LINE_MAX. That line is
+ *              gone, and the channel can still be read
+ *   other      the socket failed */
 int channel_receive(struct channel *ch, json_t **message, int *fd, struct err *err)
 	__attribute__((warn_unused_result));
+
+/* Whether bytes that were read are not looked at yet: who takes one message at a time must not wait
+ * in poll() then. */
+bool channel_is_ready(const struct channel *ch);
 
 /* Sends `message` (its reference is taken, also on failure; NULL gives -ENOMEM) with a copy of
  * descriptor `fd` unless that is -1. Waits until the peer takes it; -EPIPE where there is no peer
@@ -73,9 +89,11 @@ int channel_queue(struct channel *ch, json_t *message, struct err *err);
 int channel_flush(struct channel *ch); /* 0: nothing waits any more; 1: some does; -EPIPE, other */
 bool channel_is_queued(const struct channel *ch); /* so that poll() asks for POLLOUT */
 
-/* For handing a client over to another process: what was read from the socket and not yet taken by
- * channel_receive, and the other way round. What is preloaded is received before anything from the
- * socket, `fd` (-1: none; taken over) with its first message; the peer counts as greeted. */
+/* For handing a client over to another process, once nothing is queued any more: what was read from
+ * the socket and not yet taken by channel_receive, valid until the next call; and the other way
+ * round. What is preloaded, before the first channel_receive, is received before anything from the
+ * socket, `fd` (-1: none; taken over, also on failure) with its first message; the peer counts as
+ * greeted. 0, -ENOMEM, or -E2BIG: more than a message and what may have been read behind it. */
 const char *channel_unread(const struct channel *ch, size_t *bytes);
 int channel_preload(struct channel *ch, const char *bytes, size_t n, int fd);
 
@@ -119,9 +137,11 @@ struct report_request {
 	uint32_t limit;   /* rows; 0: all */
 	uint32_t columns; /* of the reader's terminal; 0: no limit */
 	bool colours, kernel;
-	char store[SERVE_PATH_MAX]; /* "": the daemon's own. A private engine alone takes a path */
+	/* An absolute path; "": the daemon's own. A private engine alone takes a path */
+	char store[SERVE_PATH_MAX];
 };
 
+/* As those of a recording; NULL also where the store's path is not UTF-8. */
 json_t *serve_encode_report(const struct report_request *r);
 int serve_decode_report(const json_t *message, struct report_request *r, struct err *err);
 void report_request_clear(struct report_request *r); /* also after an error of the decoding */
@@ -132,7 +152,7 @@ struct live_request {
 	double interval_s;             /* 0.1 to 60 */
 	uint32_t pids[SERVE_PIDS_MAX]; /* n_pids 0: all that the client may see */
 	size_t n_pids;
-	uint32_t limit; /* rows, 1 to 1000 */
+	uint32_t limit; /* rows, 1 to SERVE_LIVE_ROWS_MAX */
 };
 
 json_t *serve_encode_live(const struct live_request *r);
@@ -179,7 +199,9 @@ void serve_call_clear(struct serve_call *call);
 
 /* channel_receive() for a server: answers greetings, malformed, unknown and invalid messages by
  * itself and hands out valid requests only. 1: `*call` is one; 0: nothing to do now; -EPIPE: the
- * client is gone; other negative errno: the socket failed. */
+ * client is gone; -EPROTO: it has sent more than SERVE_ANSWERED_MAX messages that were answered
+ * here and is to be let go, as it is where its answers pile up (-ENOBUFS); other negative errno:
+ * the socket failed. `*call` needs no initialisation and can be cleared after any of them. */
 int serve_next(struct channel *ch, struct serve_call *call, struct err *err)
 	__attribute__((warn_unused_result));
 
@@ -210,14 +232,18 @@ struct serve_process {
 	const char *user, *comm, *exe, *container, *python;
 	double started_unix_s;
 	uint32_t threads;
-	double cpu;       /* CPUs used, by samples of the last closed window: 1.0 is one CPU */
+	/* CPUs used, by samples of the last closed window: 1.0 is one CPU. Negative: not known */
+	double cpu;
 	uint64_t samples; /* in that window */
 };
 
-/* Sent in as many `ps` messages as it takes, `more` in all but the last. Queued (channel_queue). */
+/* Sent in as many `ps` messages as it takes, `more` in all but the last. Queued (channel_queue).
+ * What is over three quarters of SERVE_QUEUE_MAX is left out, and its number told, so the busiest
+ * should come first. `window_s` 0: no window was closed yet. */
 int serve_send_ps(struct channel *ch, uint64_t id, double window_s,
 	const struct serve_process *list, size_t n);
 
+/* Negative rates and percentages are "not known". */
 struct serve_status {
 	const char *version, *source;
 	double uptime_s, window_s;
@@ -232,7 +258,7 @@ struct serve_status {
 		*quality; /* of the last window: failures by cause; NULL: none yet */
 	double cpu_percent,
 		kernel_cpu_percent; /* of one CPU, in the last window: profd and its programs */
-	uint64_t rss_bytes;
+	uint64_t rss_bytes;         /* 0: not known */
 	uint32_t processes, clients;
 	const char *store;       /* path */
 	const char *store_error; /* NULL: it is fine */
@@ -272,12 +298,14 @@ struct serve_check {
 };
 int serve_send_doctor(struct channel *ch, uint64_t id, const struct serve_check *list, size_t n);
 
-/* Strings in what is sent may be hostile: what is not UTF-8 is replaced. */
+/* Strings in what is sent may be hostile: what is not UTF-8 is replaced. Rows and notes are sent as
+ * far as a line has room for them. */
 int serve_send_started(struct channel *ch, uint64_t id, const struct serve_started *s);
 int serve_send_progress(struct channel *ch, uint64_t id, double elapsed_s, uint64_t samples,
 	uint64_t lost); /* never waits */
 int serve_send_finished(struct channel *ch, uint64_t id, const struct serve_finished *f);
 int serve_send_error(struct channel *ch, uint64_t id, const struct err *error);
+int serve_queue_error(struct channel *ch, uint64_t id, const struct err *error); /* queued */
 
 /* ---- the client's side -------------------------------------------------------------------------
  */
@@ -295,7 +323,7 @@ int serve_send_report(
 	struct channel *ch, const struct report_request *r, int output_fd, struct err *err);
 int serve_send_live_request(struct channel *ch, const struct live_request *r, struct err *err);
 /* A request without members of its own: SERVE_PS, SERVE_STATUS, SERVE_PAUSE, SERVE_RESUME,
- * SERVE_DOCTOR. */
+ * SERVE_DOCTOR, SERVE_STOP. Others: -EINVAL. */
 int serve_send_plain(struct channel *ch, enum serve_kind kind, uint64_t id, struct err *err);
 
 /* The text and code of an error answer into `err`; returns that code, always negative. */

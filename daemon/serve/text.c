@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Hostile bytes -> JSON strings. jansson refuses what is not UTF-8; names of processes, functions
  * and files may be any bytes. */
-#include "serve/serve.h"
+#include "serve/channel.h"
 
 #include <string.h>
 
@@ -37,17 +37,17 @@ static size_t utf8_length(const unsigned char *s)
 	return n;
 }
 
-json_t *serve_text(const char *bytes)
+json_t *serve_text_cut(const char *bytes, size_t at)
 {
 	const unsigned char *s = (const unsigned char *)bytes;
 	struct buf text;
 	json_t *json = NULL;
 
-	buf_init(&text, TEXT_MAX + 16);
+	buf_init(&text, at + 16);
 	while (*s) {
 		size_t n = utf8_length(s);
 
-		if (text.len + (n ? n : 3) > TEXT_MAX) {
+		if (text.len + (n ? n : 3) > at) {
 			buf_puts(&text, "\u2026");
 			break;
 		}
@@ -61,4 +61,9 @@ json_t *serve_text(const char *bytes)
 		json = json_stringn_nocheck(text.data ? text.data : "", text.len);
 	buf_free(&text);
 	return json;
+}
+
+json_t *serve_text(const char *bytes)
+{
+	return serve_text_cut(bytes, TEXT_MAX);
 }
