@@ -74,6 +74,9 @@ struct stack_options {
 	bool process_root,
 		thread_root; /* a frame at the root that keeps processes, or threads, apart */
 	bool native;         /* samples have native frames; otherwise Python frames stand alone */
+	/* Processes are told apart by their start too, so that a PID given out anew is another one,
+	 * and their names are kept, so that they may be gone when they are named. */
+	bool numbered_roots;
 };
 
 struct stacker;
@@ -94,12 +97,20 @@ struct stack {
 void stacker_build(
 	struct stacker *st, const struct process *p, const struct sample *s, struct stack *out);
 
+/* Forgets the names of threads and processes: at the end of a window, after it was named. */
+void stacker_forget_threads(struct stacker *st);
+
 /* What naming asks; `arg` of location_name. */
 struct namer {
 	const struct process_table *processes;
 	const struct python *python;
 	struct symbolizer *symbols;
 	const struct stacker *stacker; /* knows the threads' names */
+	/* With it, and stacks that have numbered roots, a PROCESS frame has the process's name
+	 * alone and the number that this gives as its `line`, and a THREAD frame the thread's name
+	 * and its ID as the line (flow/window.h). NULL: the numbers are part of the names. */
+	uint32_t (*series)(void *arg, uint32_t pid, uint64_t identity);
+	void *series_arg;
 };
 
 /* The aggregate_name_fn of real profiles. */

@@ -74,14 +74,38 @@ static bool name_python(
 	return f != NULL;
 }
 
+static const char *process_comm(const struct namer *n, const struct process_key *key)
+{
+	const struct thread_name *name = map_get(n->stacker->process_names, key);
+	const struct process *p;
+
+	if (name)
+		return name->text;
+	p = process_find(n->processes, (uint32_t)key->pid);
+	return p && (!key->start_ticks || p->start_ticks == key->start_ticks) ? p->comm : "?";
+}
+
+/* A number of its own where there is one, else in the name. */
+static void name_root(const struct namer *n, const char *name, uint32_t id, uint32_t line,
+	struct intern *strings, struct frame *out)
+{
+	char text[64];
+
+	if (!*name) /* a process may call itself nothing */
+		name = "?";
+	snprintf(text, sizeof(text), "%s (%u)", name, id);
+	out->name = intern(strings, n->series ? name : text);
+	out->line = n->series ? line : 0;
+}
+
 static void name_process(
 	const struct namer *n, const struct location *l, struct intern *strings, struct frame *out)
 {
-	const struct process *p = process_find(n->processes, (uint32_t)l->scope);
-	char text[64];
+	struct process_key key = {l->scope, l->address};
+	uint32_t pid = (uint32_t)l->scope;
 
-	snprintf(text, sizeof(text), "%s (%u)", p ? p->comm : "?", (uint32_t)l->scope);
-	out->name = intern(strings, text);
+	name_root(n, process_comm(n, &key), pid,
+		n->series ? n->series(n->series_arg, pid, l->address) : 0, strings, out);
 }
 
 static void name_thread(
@@ -89,10 +113,8 @@ static void name_thread(
 {
 	uint32_t tid = (uint32_t)l->scope;
 	const struct thread_name *name = map_get(n->stacker->thread_names, &tid);
-	char text[64];
 
-	snprintf(text, sizeof(text), "%s (%u)", name ? name->text : "?", tid);
-	out->name = intern(strings, text);
+	name_root(n, name ? name->text : "?", tid, tid, strings, out);
 }
 
 static void name_note(const struct location *l, struct intern *strings, struct frame *out)

@@ -21,6 +21,7 @@ struct stacker *stacker_new(
 		st->python = python;
 		st->options = *options;
 		st->thread_names = map_new(sizeof(uint32_t), sizeof(struct thread_name));
+		st->process_names = map_new(sizeof(struct process_key), sizeof(struct thread_name));
 		st->native = calloc(MAX_FRAMES, sizeof(*st->native));
 		st->is_eval = calloc(MAX_FRAMES, sizeof(*st->is_eval));
 		st->python_frames = calloc(MAX_FRAMES, sizeof(*st->python_frames));
@@ -28,8 +29,8 @@ struct stacker *stacker_new(
 		st->merged = calloc(2 * MAX_FRAMES, sizeof(*st->merged));
 		st->stack = calloc(3 * MAX_FRAMES + ROOT_FRAMES, sizeof(*st->stack));
 	}
-	if (st && st->thread_names && st->native && st->is_eval && st->python_frames && st->entry &&
-		st->merged && st->stack)
+	if (st && st->thread_names && st->process_names && st->native && st->is_eval &&
+		st->python_frames && st->entry && st->merged && st->stack)
 		return st;
 	stacker_free(st);
 	err_set(err, -ENOMEM, "out of memory");
@@ -41,6 +42,7 @@ void stacker_free(struct stacker *st)
 	if (!st)
 		return;
 	map_free(st->thread_names);
+	map_free(st->process_names);
 	free(st->native);
 	free(st->is_eval);
 	free(st->python_frames);
@@ -48,6 +50,23 @@ void stacker_free(struct stacker *st)
 	free(st->merged);
 	free(st->stack);
 	free(st);
+}
+
+/* An empty map in place of a full one; the full one stays where memory is out. */
+static void names_forget(struct map **names, size_t key_bytes)
+{
+	struct map *empty = map_new(key_bytes, sizeof(struct thread_name));
+
+	if (!empty)
+		return;
+	map_free(*names);
+	*names = empty;
+}
+
+void stacker_forget_threads(struct stacker *st)
+{
+	names_forget(&st->thread_names, sizeof(uint32_t));
+	names_forget(&st->process_names, sizeof(struct process_key));
 }
 
 /* Code that no file holds is named by the process's perf map, if it has one. */
@@ -100,19 +119,39 @@ static void thread_name_learn(struct stacker *st, const struct sample *s)
 		memcpy(name->text, s->comm, sizeof(name->text));
 }
 
+static void process_name_learn(struct stacker *st, const struct process *p)
+{
+	struct process_key key = {p->pid, p->start_ticks};
+	struct thread_name *name;
+
+	if (!st->options.process_root || !st->options.numbered_roots)
+		return;
+	name = map_put(st->process_names, &key, NULL);
+	if (name)
+		memcpy(name->text, p->comm, sizeof(name->text));
+}
+
 static bool is_cut(enum walk_end end)
 {
 	return end != WALK_NONE && end != WALK_COMPLETE && end != WALK_NO_THREAD;
 }
 
+static uint64_t root_number(const struct process *p)
+{
+	return p->identity ? p->identity : p->start_ticks;
+}
+
 /* What stands below the stack: process, thread, and a note where the outermost frames are missing.
  */
-static size_t roots_put(struct stacker *st, const struct sample *s, struct location *out)
+static size_t roots_put(
+	struct stacker *st, const struct process *p, const struct sample *s, struct location *out)
 {
 	size_t n = 0;
 
 	if (st->options.process_root)
-		out[n++] = (struct location){.kind = FRAME_PROCESS, .scope = s->pid};
+		out[n++] = (struct location){.kind = FRAME_PROCESS,
+			.scope = s->pid,
+			.address = p && st->options.numbered_roots ? root_number(p) : 0};
 	if (st->options.thread_root)
 		out[n++] = (struct location){.kind = FRAME_THREAD, .scope = s->tid};
 	if (is_cut(s->user_end))
@@ -165,12 +204,13 @@ void stacker_build(
 	out->has_jit = false;
 	thread_name_learn(st, s);
 	if (p) {
+		process_name_learn(st, p);
 		in.n_native = native_fill(st, p, s);
 		in.n_python = python_fill(st, p, s);
 	}
 	n_merged = st->options.native ? merge_stack(&in, st->merged, &out->matched)
 				      : python_only(&in, st->merged);
-	n = roots_put(st, s, st->stack);
+	n = roots_put(st, p, s, st->stack);
 	while (n_merged) {
 		st->stack[n] = st->merged[--n_merged];
 		out->has_jit |= st->stack[n++].kind == FRAME_JIT;

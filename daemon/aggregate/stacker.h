@@ -13,10 +13,15 @@ struct thread_name {
 	char text[16];
 };
 
+struct process_key {
+	uint64_t pid, start_ticks;
+};
+
 struct stacker {
 	struct python *python;
 	struct stack_options options;
-	struct map *thread_names; /* tid -> struct thread_name, as last seen */
+	struct map *thread_names;  /* tid -> struct thread_name, as last seen */
+	struct map *process_names; /* struct process_key -> struct thread_name; of numbered roots */
 	/* Scratch of one build. */
 	struct location *native, *python_frames, *merged, *stack;
 	bool *is_eval, *entry;

@@ -9,8 +9,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/map.h"
 
@@ -23,32 +25,57 @@ struct image_identity {
 	uint64_t device, inode, size, mtime_ns;
 };
 
+/* A file as the kernel's maps name it. Its inode number cannot be given to another file while an
+ * image has it open. */
+struct file_key {
+	uint64_t inode;
+	uint32_t major, minor;
+};
+
+struct entry {
+	struct image *image;
+	struct image_identity id;
+	struct file_key key; /* by which `files` leads here */
+	uint64_t seen;       /* number of the last sweep that found it mapped */
+};
+
 struct images {
 	struct map *identities; /* struct image_identity -> image number */
-	struct image **list;    /* [number - 1] */
-	uint32_t n, cap;
+	struct map *files;      /* struct file_key -> image number; at most one for each image */
+	struct map *numbers;    /* image number -> struct entry */
+	uint32_t last;          /* number given out */
+	uint64_t sweep;
+	bool no_descriptors_said;
 };
 
 struct images *images_new(void)
 {
 	struct images *set = calloc(1, sizeof(*set));
 
-	if (set)
-		set->identities = map_new(sizeof(struct image_identity), sizeof(uint32_t));
-	if (set && set->identities)
+	if (!set)
+		return NULL;
+	set->identities = map_new(sizeof(struct image_identity), sizeof(uint32_t));
+	set->files = map_new(sizeof(struct file_key), sizeof(uint32_t));
+	set->numbers = map_new(sizeof(uint32_t), sizeof(struct entry));
+	if (set->identities && set->files && set->numbers)
 		return set;
-	free(set);
+	images_free(set);
 	return NULL;
 }
 
 void images_free(struct images *set)
 {
+	const void *key;
+	void *value;
+	size_t at = 0;
+
 	if (!set)
 		return;
-	for (uint32_t i = 0; i < set->n; i++)
-		image_close(set->list[i]);
-	free(set->list);
+	while (set->numbers && map_next(set->numbers, &at, &key, &value))
+		image_close(((struct entry *)value)->image);
 	map_free(set->identities);
+	map_free(set->files);
+	map_free(set->numbers);
 	free(set);
 }
 
@@ -101,75 +128,221 @@ static int vdso_file(uint32_t pid, const struct maps_line *line)
 	return fd;
 }
 
-static struct image *image_add(struct images *set, struct image *image)
+/* What is under the path where profd itself looks, if it is that very file. It is opened for
+ * reading only when that is certain: the path may name a device by now. */
+static int own_file_open(const struct maps_line *line)
 {
-	if (set->n == set->cap) {
-		uint32_t cap = set->cap ? set->cap * 2 : 32;
-		struct image **images = realloc(set->list, cap * sizeof(struct image *));
+	FD_CLOSE int at = open(line->path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+	char name[64];
+	struct stat st;
+	int fd;
 
-		if (!images) {
-			image_close(image);
-			return NULL;
-		}
-		set->list = images;
-		set->cap = cap;
-	}
-	set->list[set->n++] = image;
-	image->number = set->n;
-	return image;
+	if (at < 0 || fstat(at, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_ino != line->inode ||
+		st.st_dev != makedev(line->major, line->minor))
+		return -ESTALE;
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", at);
+	fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	return fd < 0 ? -errno : fd;
 }
+
+/* ---- the set -----------------------------------------------------------------------------------
+ */
 
 struct image *images_at(const struct images *set, uint32_t number)
 {
-	return number - 1 < set->n ? set->list[number - 1] : NULL;
+	const struct entry *e = map_get(set->numbers, &number);
+
+	return e ? e->image : NULL;
+}
+
+static struct image *image_add(
+	struct images *set, struct image *image, const struct image_identity *id)
+{
+	uint32_t number = set->last + 1;
+	struct entry *e = map_put(set->numbers, &number, NULL);
+
+	if (!e) {
+		image_close(image);
+		return NULL;
+	}
+	image->number = set->last = number;
+	*e = (struct entry){.image = image, .id = *id, .seen = set->sweep};
+	return image;
 }
 
 static struct image *image_by_identity(
 	struct images *set, const struct image_identity *id, int fd, const char *path)
 {
 	struct err err = {0};
-	uint32_t *number;
-	struct image *image;
-	bool fresh;
+	uint32_t *number = map_put(set->identities, id, NULL);
+	struct image *image = number ? images_at(set, *number) : NULL;
 
-	number = map_put(set->identities, id, &fresh);
-	if (!number || !fresh) {
+	if (image || !number) {
 		fd_close(&fd);
-		return number ? images_at(set, *number) : NULL;
+		return image;
 	}
 	image = image_open(fd, path, &err);
 	if (image)
-		image = image_add(set, image);
+		image = image_add(set, image, id);
 	else
 		log_debug("%s", err.text);
-	*number = image ? image->number : 0;
+	if (image)
+		*number = image->number;
+	else
+		map_del(set->identities, id);
 	return image;
 }
 
-struct image *images_get(struct images *set, uint32_t pid, const struct maps_line *line, int *rc)
+static struct file_key key_of(const struct maps_line *line)
 {
-	bool vdso = !strcmp(line->path, "[vdso]");
+	return (struct file_key){line->inode, line->major, line->minor};
+}
+
+/* The image that a process mapped before from the same file, unless that was written to since. */
+static struct image *image_by_file(const struct images *set, const struct maps_line *line)
+{
+	struct file_key key = key_of(line);
+	const uint32_t *number = line->inode ? map_get(set->files, &key) : NULL;
+	struct image *image = number ? images_at(set, *number) : NULL;
+	struct stat st;
+
+	if (!image || fstat(image->fd, &st) < 0 || (uint64_t)st.st_size != image->size ||
+		(uint64_t)st.st_mtim.tv_sec * NS_PER_S + (uint64_t)st.st_mtim.tv_nsec !=
+			image->mtime_ns)
+		return NULL;
+	return image;
+}
+
+/* Each image is found by one file only, so that there are never more files than images. */
+static void file_remember(
+	struct images *set, const struct maps_line *line, const struct image *image)
+{
+	struct entry *e = map_get(set->numbers, &image->number);
+	struct file_key key = key_of(line);
+	uint32_t *number;
+
+	if (!e || !line->inode || (e->key.inode && memcmp(&e->key, &key, sizeof(key)) != 0))
+		return;
+	number = map_put(set->files, &key, NULL);
+	if (!number)
+		return;
+	*number = image->number;
+	e->key = key;
+}
+
+static struct image *vdso_get(
+	struct images *set, uint32_t pid, const struct maps_line *line, int *rc)
+{
 	/* The same vDSO is in every process of the same size: one kernel, one ABI. */
 	struct image_identity id = {.size = line->end - line->start};
-	struct stat st;
-	uint32_t *number;
+	const uint32_t *number = map_get(set->identities, &id);
 	int fd;
 
-	if (vdso && (number = map_get(set->identities, &id)))
+	if (number)
 		return images_at(set, *number);
-	fd = vdso ? vdso_file(pid, line) : mapped_file_open(pid, line);
+	fd = vdso_file(pid, line);
+	*rc = fd < 0 ? fd : 0;
+	return fd < 0 ? NULL : image_by_identity(set, &id, fd, line->path);
+}
+
+static void say_unopened(struct images *set, uint32_t pid, const struct maps_line *line, int error)
+{
+	log_debug("cannot open %s of process %u: %s", line->path, pid, strerror(-error));
+	if ((error != -EMFILE && error != -ENFILE) || set->no_descriptors_said)
+		return;
+	set->no_descriptors_said = true;
+	log_warn(
+		"too many files are open at once, so some code stays without names; raise the limit on open "
+		"files (ulimit -n, LimitNOFILE=)");
+}
+
+/* A file that goes by the same path is taken on trust: of different layers of a stacked file system
+ * two can have the same number. */
+struct image *images_get(struct images *set, uint32_t pid, const struct maps_line *line, int *rc)
+{
+	struct image_identity id;
+	struct image *known, *image;
+	struct stat st;
+	int fd;
+
+	if (!strcmp(line->path, "[vdso]"))
+		return vdso_get(set, pid, line, rc);
+	known = image_by_file(set, line);
+	if (known && !strcmp(known->path, line->path))
+		return known;
+	fd = mapped_file_open(pid, line);
+	if (fd < 0 && known && fd != -EACCES && fd != -EPERM)
+		return known;
+	if (fd < 0 && fd != -EACCES && fd != -EPERM) {
+		int own = own_file_open(line);
+
+		fd = own < 0 ? fd : own;
+	}
 	*rc = fd < 0 ? fd : 0;
 	if (fd < 0) {
-		log_debug("cannot open %s of process %u: %s", line->path, pid, strerror(-fd));
+		say_unopened(set, pid, line, fd);
 		return NULL;
 	}
-	if (!vdso) {
-		if (fstat(fd, &st) < 0) {
-			fd_close(&fd);
-			return NULL;
-		}
-		id = (struct image_identity){st.st_dev, st.st_ino, (uint64_t)st.st_size,
-			(uint64_t)st.st_mtim.tv_sec * 1000000000U + (uint64_t)st.st_mtim.tv_nsec};
+	if (fstat(fd, &st) < 0) {
+		fd_close(&fd);
+		return NULL;
 	}
-	return image_by_identity(set, &id, fd, line->path);
+	id = (struct image_identity){st.st_dev, st.st_ino, (uint64_t)st.st_size,
+		(uint64_t)st.st_mtim.tv_sec * NS_PER_S + (uint64_t)st.st_mtim.tv_nsec};
+	image = image_by_identity(set, &id, fd, line->path);
+	if (image)
+		file_remember(set, line, image);
+	return image;
+}
+
+/* ---- sweeping ----------------------------------------------------------------------------------
+ */
+
+void images_sweep_begin(struct images *set)
+{
+	set->sweep++;
+}
+
+void images_seen(struct images *set, const struct image *image)
+{
+	struct entry *e = map_get(set->numbers, &image->number);
+
+	if (e)
+		e->seen = set->sweep;
+}
+
+static void entry_drop(struct images *set, const struct entry *e)
+{
+	const uint32_t *number = map_get(set->files, &e->key);
+
+	if (number && *number == e->image->number)
+		map_del(set->files, &e->key);
+	map_del(set->identities, &e->id);
+	map_del(set->numbers, &e->image->number);
+}
+
+int images_sweep_end(
+	struct images *set, void (*each)(void *arg, const struct image *image), void *arg)
+{
+	enum { UNSEEN_SWEEPS = 2 };
+	struct entry *old = calloc(map_count(set->numbers) + 1, sizeof(*old));
+	const void *key;
+	void *value;
+	size_t at = 0;
+	int n = 0;
+
+	if (!old)
+		return -ENOMEM;
+	while (map_next(set->numbers, &at, &key, &value))
+		if (set->sweep - ((struct entry *)value)->seen >= UNSEEN_SWEEPS)
+			old[n++] = *(struct entry *)value;
+	for (int i = 0; i < n; i++) {
+		each(arg, old[i].image);
+		entry_drop(set, &old[i]);
+		image_close(old[i].image);
+	}
+	free(old);
+	return n;
 }

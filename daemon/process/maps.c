@@ -2,7 +2,6 @@
 #include "process/maps.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +31,7 @@ static void path_unescape(char *path)
 	*to = '\0';
 }
 
-static void path_strip_deleted(char *path)
+void maps_strip_deleted(char *path)
 {
 	static const char suffix[] = " (deleted)";
 	size_t n = strlen(path);
@@ -41,24 +40,52 @@ static void path_strip_deleted(char *path)
 		path[n - (sizeof(suffix) - 1)] = '\0';
 }
 
+/* A number in `base`, up to and over `end`; false: there is none. By hand, because a large process
+ * has thousands of lines, and all have to be read. */
+static bool take_number(char **at, unsigned base, char end, uint64_t *value)
+{
+	char *p = *at;
+	uint64_t v = 0;
+
+	for (;; p++) {
+		unsigned digit = *p >= '0' && *p <= '9'   ? (unsigned)(*p - '0')
+				 : *p >= 'a' && *p <= 'f' ? (unsigned)(*p - 'a') + 10
+							  : 99;
+
+		if (digit >= base)
+			break;
+		v = v * base + digit;
+	}
+	if (p == *at || *p != end)
+		return false;
+	*at = p + 1;
+	*value = v;
+	return true;
+}
+
 bool maps_parse_line(char *line, struct maps_line *out)
 {
-	char perms[8];
-	int at = 0;
+	uint64_t major, minor;
+	char *at = line, *perms;
 
-	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %*x:%*x %" SCNu64 " %n",
-		    &out->start, &out->end, perms, &out->file_offset, &out->inode, &at) < 5 ||
-		!at)
+	if (!take_number(&at, 16, '-', &out->start) || !take_number(&at, 16, ' ', &out->end))
 		return false;
-	if (!strchr(perms, 'x') || out->start >= out->end)
+	perms = at;
+	if (strnlen(perms, 5) < 5 || perms[2] != 'x' || perms[4] != ' ' || out->start >= out->end)
 		return false;
-	out->path = line + at;
-	path_strip_deleted(out->path);
+	at += 5;
+	if (!take_number(&at, 16, ' ', &out->file_offset) || !take_number(&at, 16, ':', &major) ||
+		!take_number(&at, 16, ' ', &minor) || !take_number(&at, 10, ' ', &out->inode))
+		return false;
+	out->major = (uint32_t)major;
+	out->minor = (uint32_t)minor;
+	out->path = at + strspn(at, " ");
+	maps_strip_deleted(out->path);
 	path_unescape(out->path);
 	return strcmp(out->path, "[vsyscall]") != 0;
 }
 
-static bool is_special(const char *path)
+bool maps_is_special(const char *path)
 {
 	return path[0] != '/' || !strncmp(path, "//anon", 6) || !strcmp(path, "/dev/zero");
 }
@@ -75,7 +102,7 @@ void maps_mapping(
 		.kind = MAPPING_ANON};
 	if (!strcmp(line->path, "[vdso]"))
 		out->kind = MAPPING_VDSO;
-	else if (!is_special(line->path))
+	else if (!maps_is_special(line->path))
 		out->kind = MAPPING_FILE;
 	else
 		return;
@@ -93,6 +120,12 @@ void maps_mapping(
 
 static int mapping_add(struct mapping **mappings, size_t *n, size_t *cap, const struct mapping *m)
 {
+	struct mapping *last = *n ? &(*mappings)[*n - 1] : NULL;
+
+	if (last && last->end == m->start && mapping_is_bare(last) && mapping_is_bare(m)) {
+		last->end = m->end;
+		return 0;
+	}
 	if (*n == *cap) {
 		size_t more = *cap ? *cap * 2 : 32;
 		struct mapping *p = realloc(*mappings, more * sizeof(*p));

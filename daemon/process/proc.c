@@ -109,27 +109,50 @@ int process_open_file(uint32_t pid, const char *path)
 	return file;
 }
 
-static bool task_is_alive(uint32_t pid, uint32_t tid)
+/* The state of a task by its stat file, and how many threads its process has; 0: there is none. */
+static char task_state(const char *name, unsigned *threads)
 {
-	char name[96], *after;
+	char *after, state = 0;
 	struct buf text;
-	bool alive = false;
 
 	buf_init(&text, 8192);
-	snprintf(name, sizeof(name), "/proc/%u/task/%u/stat", pid, tid);
-	if (!file_read(name, &text) && (after = strrchr(text.data, ')')) && after[1] == ' ')
-		alive = after[2] != 'Z' && after[2] != 'X';
+	/* proc_pid_stat(5): 3 state, 20 threads. */
+	if (file_read(name, &text) < 0 || !(after = strrchr(text.data, ')')) ||
+		sscanf(after + 1,
+			" %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %u",
+			&state, threads) != 2)
+		state = 0;
 	buf_free(&text);
-	return alive;
+	return state;
+}
+
+static bool is_running_state(char state)
+{
+	return state && state != 'Z' && state != 'X';
+}
+
+static bool task_is_alive(uint32_t pid, uint32_t tid)
+{
+	unsigned threads;
+	char name[96];
+
+	snprintf(name, sizeof(name), "/proc/%u/task/%u/stat", pid, tid);
+	return is_running_state(task_state(name, &threads));
 }
 
 bool process_is_alive(uint32_t pid)
 {
 	bool alive = false;
+	unsigned threads;
 	uint32_t *tids;
+	char name[64], state;
 	size_t n;
 
-	if (process_threads(pid, &tids, &n) < 0)
+	snprintf(name, sizeof(name), "/proc/%u/stat", pid);
+	state = task_state(name, &threads);
+	if (!state || is_running_state(state) || threads < 2)
+		return is_running_state(state);
+	if (process_threads(pid, &tids, &n) < 0) /* its main thread has ended; do others run? */
 		return false;
 	for (size_t i = 0; i < n && !alive; i++)
 		alive = task_is_alive(pid, tids[i]);

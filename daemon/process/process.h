@@ -18,7 +18,7 @@
 #include "base/err.h"
 #include "flow/series.h"
 
-/* ---- images: one per ELF file content, numbered from 1, alive as long as the table -------------
+/* ---- images: one per ELF file content, numbered from 1, no number twice -------------------------
  */
 
 struct image {
@@ -77,6 +77,19 @@ struct process {
 	size_t n_mappings;
 	uint64_t generation; /* grows with every change of `mappings`, and with exec; never 0, never
 				reused by pid */
+	/* Processes with the same number have the same mappings: a child its parent's, until one
+	 * of them changes them. 0: not known. */
+	uint64_t layout;
+	/* For whoever keeps an account of processes: with numbered roots this keeps stacks apart,
+	 * where it is not 0, instead of the start. */
+	uint64_t identity;
+
+	/* Inside process/. */
+	size_t cap_mappings;
+	int n_threads;      /* that have not begun to end, by the events; -1: not counted */
+	unsigned n_applied; /* mappings by events since the last look at the maps file */
+	bool exe_comes;     /* the next file to be mapped is `exe` */
+	bool is_changed, is_stale, is_ending; /* on the lists of watch.c */
 };
 
 struct process_table;
@@ -94,10 +107,26 @@ struct process *process_get(struct process_table *t, uint32_t pid, struct err *e
 /* Frees what only its samples needed. Its names stay, for the profile. */
 void process_retire(struct process *p);
 
+/* Forgets the process wholly; `p` is gone then. */
+void process_remove(struct process_table *t, struct process *p);
+
+/* Every known process, in no order: start with *at = 0; NULL at the end. Not across anything that
+ * adds or removes one. */
+struct process *process_next(const struct process_table *t, size_t *at);
+
 /* The mapping that holds `address`, or NULL. */
 const struct mapping *process_mapping(const struct process *p, uint64_t address);
 
+/* The image by its number, or NULL: there never was one, or it was swept away. */
 struct image *process_image(const struct process_table *t, uint32_t number);
+
+/* Closes and frees the images that no known process has mapped at this call and at the one before;
+ * each is handed to `each` first, so that the rooms that keep something of it let go. Numbers are
+ * not given out again. To be called when nothing that has still to be named holds such a number:
+ * right after a window was closed, all of whose samples are older than the one call. Returns how
+ * many; -ENOMEM: none, the next call will do. */
+int process_images_sweep(
+	struct process_table *t, void (*each)(void *arg, const struct image *image), void *arg);
 
 /* Thread IDs of a process now, in ascending order; `*tids` is the caller's to free. */
 int process_threads(uint32_t pid, uint32_t **tids, size_t *n);
@@ -142,11 +171,17 @@ size_t process_busy_since(const struct process_usage *before, size_t n, double e
  */
 
 /* Fills `out` from /proc (all texts set, "" where something is not known), but for `python`, which
- * is "". `command_line`: read that too (it can hold secrets). -ESRCH: gone; -ENOMEM. `out` is to be
- * cleared with series_clear, also after an error. Bounded: no text is over 4 KiB. */
+ * is "". `command_line`: read that too (it can hold secrets). -ESRCH: gone; -ENOMEM; another
+ * negative errno where /proc cannot be read. `out` is to be cleared with series_clear, also after
+ * an error. Bounded: no text is over 4 KiB. All of it is of one process, also while PIDs are
+ * reused. `start_unix_ns` is rounded to clock ticks: two readings agree as long as nobody sets the
+ * clock (`boot`, `pid` and `start_ticks` are the identity, not that). `user` comes from profd's own
+ * /etc/passwd. */
 int process_series(uint32_t pid, bool command_line, struct series *out);
 
-/* Totals since the process began, for taking differences of. -ESRCH: gone. */
+/* Totals since the process began, for taking differences of. -ESRCH: gone. CPU time and I/O include
+ * threads that have ended. Context switches are those of the threads there are now, of at most the
+ * 64 that began first: when a thread ends they fall, so a negative difference is to count as 0. */
 int process_counters(uint32_t pid, struct series_usage *out);
 
 /* All processes that are there now, in ascending order; `*pids` is the caller's to free. */
@@ -163,16 +198,22 @@ struct viewer {
 
 /* The viewer at the other end of a Unix socket (SO_PEERCRED, and SO_PEERPIDFD where there is one,
  * so that a reused PID deceives nobody). `group` is the group whose members see all; (gid_t)-1:
- * none. A root of another PID namespace sees every user's processes there, but none outside. */
+ * none. A root of another PID namespace sees every user's processes there, but none outside.
+ * -ESRCH: the peer has ended already; -EPERM: it runs outside of profd's PID namespace (or the
+ * socket has no peer); -EACCES: its namespace may not be known; -ENOTSUP: /proc is not that of
+ * profd's own PID namespace; another errno of getsockopt; with a text for people. */
 int viewer_of_socket(int fd, gid_t group, struct viewer *out, struct err *err);
 
 /* Whether the viewer may profile the process: it lies in the viewer's PID namespace or one below,
  * and, unless `all`, its real, effective and saved user are the viewer's and it is not protected
- * (dumpable). False where it is gone. */
+ * (dumpable). False where it is gone, and where profd may not know the PID namespace of a process
+ * that is in another one than its own (that needs CAP_SYS_PTRACE). */
 bool viewer_may_see(const struct viewer *v, uint32_t pid);
 
 /* A PID as the viewer writes it -> profd's; 0: no such process. And back: 0 where it is not in the
- * viewer's namespace. Works for threads too. */
+ * viewer's namespace. Works for threads too. Where the namespaces are the same the number is the
+ * same, for viewer_pid_to also that of a process that is gone. Otherwise viewer_pid_from looks at
+ * all processes (some 10 us each), and viewer_pid_to at one that is still there. */
 uint32_t viewer_pid_from(const struct viewer *v, uint32_t pid);
 uint32_t viewer_pid_to(const struct viewer *v, uint32_t pid);
 
@@ -192,10 +233,11 @@ int process_open_file(uint32_t pid, const char *path);
  */
 enum process_event_kind {
 	PROCESS_FORKED,
-	PROCESS_EXECED,
-	PROCESS_MAPPED,
+	PROCESS_EXECED, /* it has no mappings yet */
+	PROCESS_MAPPED, /* mappings have changed; once for all changes that one call applied */
 	PROCESS_EXITED,
-	PROCESS_THREAD
+	PROCESS_THREAD,
+	PROCESS_KSYMBOL, /* kernel code came or went (`pid` is 0); at most once per call */
 };
 
 struct process_event {
@@ -212,9 +254,19 @@ void process_watch_close(struct process_watch *w);
 int process_watch_fd(
 	const struct process_watch *w); /* readable when events wait (an epoll descriptor) */
 
+/* From now on the events of all processes are of interest: one that the table does not know is
+ * taken up with the first event of it. Whoever asks for this then reads all that are there
+ * (process_list, process_get), so that the others begin with a fork that is told. */
+void process_watch_host(struct process_watch *w);
+
 /* Applies all waiting events up to `until_ns` to processes that the table knows (and their
- * children), and reports each of those through `each`. Returns how many; negative errno on failure.
- * Events lost by the kernel are counted, and make every known process be read from /proc again. */
+ * children), and reports each of those through `each`, which may remove processes that it was told
+ * have ended, now or earlier. Returns how many; negative errno on failure.
+ *
+ * Mappings come from the events alone, so a process that is gone by now has those that it had.
+ * /proc is read where an event does not suffice: for a file that cannot be found by what it says,
+ * and now and then for the mappings that went, of which there is no event. Events lost by the
+ * kernel are counted, and make every known process be read from /proc again. */
 int process_watch_drain(struct process_watch *w, uint64_t until_ns,
 	void (*each)(void *arg, const struct process_event *event), void *arg);
 uint64_t process_watch_lost(const struct process_watch *w);

@@ -1,119 +1,59 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The kernel's own news of processes: one "dummy" perf event per CPU, which samples nothing but
- * carries the records of fork, exec, exit and executable mmap of every process. */
+/* What the kernel tells of processes, applied to the table. A host starts dozens of processes a
+ * second, most of which are gone before anybody looks: so what the records say is believed, and
+ * /proc is asked only where they say too little. */
 #include <errno.h>
-#include <linux/perf_event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/fd.h"
+#include "process/rings.h"
 #include "process/table.h"
 
 #define LOG_ROOM "process"
 #include "base/log.h"
 
-enum { RING_PAGES = 64, PAGE_BYTES = 4096, RECORD_MAX = 65536 };
-
-struct ring {
-	int fd;
-	struct perf_event_mmap_page *page;
+enum {
+	/* Unmapped memory is told by no record: after so many new mappings the maps file is read.
+	 */
+	APPLIED_MAX = 64,
 };
+static const uint64_t alive_look_ns = 100 * NS_PER_MS;
+static const uint64_t reread_pause_ns = NS_PER_S;
+/* How long before its record a fork can have taken the time that counts as the child's start. */
+static const uint64_t fork_latency_ns = 2 * NS_PER_MS;
 
-/* A record of the kernel, copied out of its ring. */
-struct news {
-	uint64_t time_ns;
-	uint64_t order;                   /* of arrival: equal times keep it */
-	struct perf_event_header *record; /* owned */
+/* Processes by number, each once. */
+struct pids {
+	struct pid_entry {
+		uint32_t pid, tid;
+		uint64_t time_ns; /* of the last change; or before which nobody looks again */
+	} * list;
+	size_t n, cap;
 };
 
 struct process_watch {
 	struct process_table *table;
-	struct ring *rings;
-	size_t n_rings;
-	int epoll_fd;
-	struct news *news; /* sorted by time; [first, n_news) are waiting */
-	size_t first, n_news, cap_news;
-	uint64_t order, lost;
-	bool exits; /* a process has begun to end and is not known to have ended */
+	struct rings *rings;
+	struct pids changed; /* their mappings: reported at the end of a drain */
+	struct pids ending;  /* have begun to end and are not known to have ended */
+	bool host;
+	bool has_lost; /* since all processes were read again */
+	uint64_t reread_ns, ksymbol_ns, lost;
+	uint64_t ns_per_tick;
 };
 
-/* What sample_id_all appends to every record for our sample_type (perf_event_open(2)). */
-struct sample_id {
-	uint32_t pid, tid;
-	uint64_t time_ns;
+/* One call of process_watch_drain. */
+struct drain {
+	struct process_watch *w;
+	void (*each)(void *arg, const struct process_event *event);
+	void *arg;
+	uint64_t time_ns; /* of the record at hand */
+	int n;
 };
-
-/* ---- opening -----------------------------------------------------------------------------------
- */
-
-static int ring_open(struct ring *ring, int cpu)
-{
-	struct perf_event_attr attr = {
-		.type = PERF_TYPE_SOFTWARE,
-		.size = sizeof(attr),
-		.config = PERF_COUNT_SW_DUMMY,
-		.sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME,
-		.sample_id_all = 1,
-		.mmap = 1,
-		.mmap2 = 1,
-		.comm = 1,
-		.comm_exec = 1,
-		.task = 1,
-		.watermark = 1,
-		.wakeup_watermark = 1,
-		.use_clockid = 1,
-		.clockid = CLOCK_MONOTONIC,
-	};
-
-	ring->fd = (int)syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
-	if (ring->fd < 0)
-		return -errno;
-	ring->page = mmap(NULL, (RING_PAGES + 1) * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
-		ring->fd, 0);
-	if (ring->page == MAP_FAILED) {
-		int rc = -errno;
-
-		ring->page = NULL;
-		return rc;
-	}
-	return 0;
-}
-
-static int rings_open(struct process_watch *w, struct err *err)
-{
-	long cpus = sysconf(_SC_NPROCESSORS_CONF);
-
-	w->rings = calloc((size_t)cpus, sizeof(*w->rings));
-	if (!w->rings)
-		return err_set(err, -ENOMEM, "out of memory for event rings");
-	for (int cpu = 0; cpu < cpus; cpu++) {
-		struct ring *ring = &w->rings[w->n_rings];
-		struct epoll_event ev = {.events = EPOLLIN};
-		int rc = ring_open(ring, cpu);
-
-		if (rc == -ENODEV && ring->fd < 0)
-			continue; /* this CPU is offline */
-		w->n_rings++;
-		if (!rc && epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, ring->fd, &ev) < 0)
-			rc = -errno;
-		if (rc == -EACCES || rc == -EPERM)
-			return err_set(err, rc,
-				"perf events are not permitted here; run as root, or give profd the capabilities CAP_PERFMON "
-				"and CAP_BPF");
-		if (rc < 0)
-			return err_set(err, rc, "cannot watch processes (perf event on CPU %d): %s",
-				cpu, strerror(-rc));
-	}
-	return 0;
-}
 
 struct process_watch *process_watch_open(struct process_table *t, struct err *err)
 {
@@ -124,10 +64,9 @@ struct process_watch *process_watch_open(struct process_table *t, struct err *er
 		return NULL;
 	}
 	w->table = t;
-	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (w->epoll_fd < 0)
-		err_set(err, -errno, "cannot make an epoll descriptor: %s", strerror(errno));
-	else if (!rings_open(w, err))
+	w->ns_per_tick = NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK);
+	w->rings = rings_open(err);
+	if (w->rings)
 		return w;
 	process_watch_close(w);
 	return NULL;
@@ -137,22 +76,15 @@ void process_watch_close(struct process_watch *w)
 {
 	if (!w)
 		return;
-	for (size_t i = 0; i < w->n_rings; i++) {
-		if (w->rings[i].page)
-			munmap(w->rings[i].page, (RING_PAGES + 1) * PAGE_BYTES);
-		fd_close(&w->rings[i].fd);
-	}
-	for (size_t i = w->first; i < w->n_news; i++)
-		free(w->news[i].record);
-	free(w->news);
-	free(w->rings);
-	fd_close(&w->epoll_fd);
+	rings_close(w->rings);
+	free(w->changed.list);
+	free(w->ending.list);
 	free(w);
 }
 
 int process_watch_fd(const struct process_watch *w)
 {
-	return w->epoll_fd;
+	return rings_fd(w->rings);
 }
 
 uint64_t process_watch_lost(const struct process_watch *w)
@@ -160,87 +92,122 @@ uint64_t process_watch_lost(const struct process_watch *w)
 	return w->lost;
 }
 
-/* ---- reading the rings -------------------------------------------------------------------------
+void process_watch_host(struct process_watch *w)
+{
+	w->host = true;
+}
+
+/* ---- telling -----------------------------------------------------------------------------------
  */
 
-static int news_add(struct process_watch *w, struct perf_event_header *record, uint64_t time_ns)
+static void tell(struct drain *d, const struct process_event *event)
 {
-	if (w->n_news == w->cap_news) {
-		size_t cap = w->cap_news ? w->cap_news * 2 : 256;
-		struct news *news = realloc(w->news, cap * sizeof(*news));
+	d->each(d->arg, event);
+	d->n++;
+}
 
-		if (!news) {
-			free(record);
-			return -ENOMEM;
-		}
-		w->news = news;
-		w->cap_news = cap;
+static void tell_of(struct drain *d, enum process_event_kind kind, const struct process *p)
+{
+	tell(d, &(struct process_event){.kind = kind,
+			.time_ns = d->time_ns,
+			.pid = p->pid,
+			.tid = p->pid,
+			.parent = p->parent});
+}
+
+/* NULL: out of memory. */
+static struct pid_entry *pids_add(struct pids *set, uint32_t pid)
+{
+	if (set->n == set->cap) {
+		size_t cap = set->cap ? set->cap * 2 : 64;
+		struct pid_entry *list = realloc(set->list, cap * sizeof(*list));
+
+		if (!list)
+			return NULL;
+		set->list = list;
+		set->cap = cap;
 	}
-	w->news[w->n_news++] = (struct news){time_ns, w->order++, record};
-	return 0;
+	set->list[set->n] = (struct pid_entry){.pid = pid, .tid = pid};
+	return &set->list[set->n++];
 }
 
-static void ring_copy(const struct ring *ring, uint64_t at, void *to, size_t bytes)
+static void changed_add(struct drain *d, struct process *p, uint32_t tid)
 {
-	const char *data = (const char *)ring->page + PAGE_BYTES;
-	size_t size = RING_PAGES * PAGE_BYTES, offset = at % size;
-	size_t first = bytes < size - offset ? bytes : size - offset;
+	struct pid_entry *e = p->is_changed ? NULL : pids_add(&d->w->changed, p->pid);
 
-	memcpy(to, data + offset, first);
-	memcpy((char *)to + first, data, bytes - first);
+	if (!e)
+		return;
+	p->is_changed = true;
+	e->tid = tid;
+	e->time_ns = d->time_ns;
 }
 
-static int ring_read(struct process_watch *w, struct ring *ring)
+/* With each further sign of an end it is looked at without delay. */
+static void ending_add(struct drain *d, struct process *p)
 {
-	uint64_t head = __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE);
-	uint64_t tail = ring->page->data_tail;
-	int rc = 0;
+	struct pids *ending = &d->w->ending;
 
-	while (tail < head && !rc) {
-		struct perf_event_header header, *record;
-		struct sample_id id;
-
-		ring_copy(ring, tail, &header, sizeof(header));
-		if (header.size < sizeof(header) + sizeof(id))
-			break;
-		record = malloc(header.size);
-		if (!record) {
-			rc = -ENOMEM;
-			break;
-		}
-		ring_copy(ring, tail, record, header.size);
-		memcpy(&id, (char *)record + header.size - sizeof(id), sizeof(id));
-		rc = news_add(w, record, id.time_ns);
-		tail += header.size;
+	if (!p->is_ending) {
+		p->is_ending = pids_add(ending, p->pid) != NULL;
+		return;
 	}
-	__atomic_store_n(&ring->page->data_tail, head, __ATOMIC_RELEASE);
-	return rc;
+	for (size_t i = 0; i < ending->n; i++)
+		if (ending->list[i].pid == p->pid)
+			ending->list[i].time_ns = 0;
 }
 
-static int compare_news(const void *a, const void *b)
+/* ---- who a record is about ---------------------------------------------------------------------
+ */
+
+/* Field 22 of /proc/PID/stat: the time between boot and the process, sleep of the machine included,
+ * while records have it without. */
+static uint64_t ticks_at(const struct process_watch *w, uint64_t time_ns)
 {
-	const struct news *x = a, *y = b;
+	struct timespec boot;
+	uint64_t since_boot_ns;
 
-	if (x->time_ns != y->time_ns)
-		return x->time_ns < y->time_ns ? -1 : 1;
-	return x->order < y->order ? -1 : x->order > y->order;
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	since_boot_ns = (uint64_t)boot.tv_sec * NS_PER_S + (uint64_t)boot.tv_nsec;
+	return (since_boot_ns - (clock_now_ns() - time_ns)) / w->ns_per_tick;
 }
 
-static int rings_read(struct process_watch *w)
+/* The start of a process by the time of its fork. Where that is just behind the turn of a tick the
+ * kernel may still count it to the one before: then /proc tells, if the process is there. */
+static uint64_t start_of(const struct process_watch *w, uint32_t pid, uint64_t time_ns)
 {
-	size_t before = w->n_news;
-	int rc = 0;
+	uint64_t last = ticks_at(w, time_ns), first = ticks_at(w, time_ns - fork_latency_ns);
+	struct process_usage now;
 
-	if (w->first == w->n_news)
-		w->first = w->n_news = before = 0;
-	for (size_t i = 0; i < w->n_rings && !rc; i++)
-		rc = ring_read(w, &w->rings[i]);
-	if (w->n_news > before)
-		qsort(w->news + w->first, w->n_news - w->first, sizeof(*w->news), compare_news);
-	return rc;
+	if (first != last && process_usage_read(pid, &now) && now.start_ticks >= first &&
+		now.start_ticks <= last)
+		return now.start_ticks;
+	return last;
 }
 
-/* ---- applying ----------------------------------------------------------------------------------
+/* The process of a record. One that is not known is of interest to whoever watches the host: then
+ * it is taken up as it is in /proc by now. */
+static struct process *subject(struct drain *d, uint32_t pid)
+{
+	struct process *p = process_find(d->w->table, pid);
+
+	if (p || !pid || !d->w->host)
+		return p;
+	p = process_get(d->w->table, pid, NULL);
+	if (p)
+		tell_of(d, PROCESS_FORKED, p);
+	return p;
+}
+
+/* Its end was not noticed, but its number has been given out again. */
+static void replace(struct drain *d, struct process *old)
+{
+	if (old->exited)
+		return;
+	old->exited = true;
+	tell_of(d, PROCESS_EXITED, old);
+}
+
+/* ---- records -----------------------------------------------------------------------------------
  */
 
 /* Layouts from perf_event_open(2); the strings are NUL-terminated and padded. */
@@ -271,160 +238,291 @@ struct record_lost {
 	uint64_t id, lost;
 };
 
-static bool apply_fork(
-	struct process_watch *w, const struct record_task *r, struct process_event *out)
+static void apply_thread(struct drain *d, const struct record_task *r)
 {
-	struct process *parent = process_find(w->table, r->ppid);
+	struct process *p = subject(d, r->pid);
 
-	if (!parent)
-		return false;
-	*out = (struct process_event){.pid = r->pid, .tid = r->tid, .parent = r->ppid};
-	out->kind = r->pid == r->ppid ? PROCESS_THREAD : PROCESS_FORKED;
-	if (out->kind == PROCESS_FORKED)
-		return process_fork(w->table, parent, r->pid) != NULL;
-	return true;
+	if (!p)
+		return;
+	if (p->n_threads >= 0)
+		p->n_threads++;
+	tell(d, &(struct process_event){.kind = PROCESS_THREAD,
+			.time_ns = d->time_ns,
+			.pid = r->pid,
+			.tid = r->tid,
+			.parent = r->ppid});
 }
 
-/* The kernel tells of an exit while the thread is still there, so whether the process has ended is
- * looked up later, by exits_report. Its main thread may end before the others do. */
-static void apply_exit(struct process_watch *w, const struct record_task *r)
+/* A child of a process that is not known: it has the mappings of now, if it lives. */
+static struct process *fork_of_unknown(
+	struct drain *d, const struct record_task *r, uint64_t start_ticks)
 {
-	struct process *p = process_find(w->table, r->pid);
+	struct process *p = process_add(d->w->table, r->pid);
+
+	if (!p)
+		return NULL;
+	p->parent = r->ppid;
+	p->start_ticks = start_ticks;
+	process_reread(d->w->table, p);
+	return p;
+}
+
+static void apply_fork(struct drain *d, const struct record_task *r)
+{
+	struct process *parent = process_find(d->w->table, r->ppid);
+	struct process *p = process_find(d->w->table, r->pid);
+	uint64_t start;
+
+	if (!r->pid || (!parent && !d->w->host))
+		return;
+	start = start_of(d->w, r->pid, d->time_ns);
+	if (p && !p->exited && process_same_start(p->start_ticks, start)) {
+		/* Read from /proc before its fork was told. */
+		tell_of(d, PROCESS_FORKED, p);
+		return;
+	}
+	if (p)
+		replace(d, p);
+	parent = process_find(d->w->table, r->ppid);
+	p = parent ? process_fork(d->w->table, parent, r->pid) : fork_of_unknown(d, r, start);
+	if (!p)
+		return;
+	p->start_ticks = start;
+	p->n_threads = 1;
+	tell_of(d, PROCESS_FORKED, p);
+}
+
+/* The kernel tells of an exit while the thread is still there. Where its threads were not counted
+ * from the start, whether the process has ended is looked up later, by exits_tell: its main thread
+ * may end before the others do. */
+static void apply_exit(struct drain *d, const struct record_task *r)
+{
+	struct process *p = process_find(d->w->table, r->pid);
 
 	if (!p || p->exited)
 		return;
 	p->main_exited |= r->pid == r->tid;
-	w->exits |= p->main_exited;
+	if (p->n_threads > 0)
+		p->n_threads--;
+	if (p->n_threads == 0 || (p->n_threads < 0 && p->main_exited))
+		ending_add(d, p);
 }
 
-static bool apply_comm(
-	struct process_watch *w, const struct record_comm *r, struct process_event *out)
+static void apply_comm(struct drain *d, const struct record_comm *r)
 {
-	struct process *p = process_find(w->table, r->pid);
+	bool exec = r->header.misc & PERF_RECORD_MISC_COMM_EXEC;
+	struct process *p = subject(d, r->pid);
 
+	if (!p && exec && r->pid && d->w->host) { /* all that is needed follows */
+		p = process_add(d->w->table, r->pid);
+		if (!p)
+			return;
+		p->start_ticks = ticks_at(d->w, d->time_ns);
+		tell_of(d, PROCESS_FORKED, p);
+	}
 	if (!p)
-		return false;
+		return;
 	if (r->pid == r->tid)
 		snprintf(p->comm, sizeof(p->comm), "%.*s", (int)sizeof(p->comm) - 1, r->comm);
-	if (!(r->header.misc & PERF_RECORD_MISC_COMM_EXEC))
-		return false;
-	process_clear(w->table, p);
-	*out = (struct process_event){.kind = PROCESS_EXECED, .pid = r->pid, .tid = r->tid};
-	return true;
+	if (!exec)
+		return;
+	/* The other threads have ended, a main thread among them that was not the one to exec. */
+	p->main_exited = false;
+	p->n_threads = 1;
+	process_clear(d->w->table, p);
+	tell_of(d, PROCESS_EXECED, p);
 }
 
-/* The maps file is the truth while the process lives (it knows unmapped memory, too); the record
- * alone serves for one that has ended. */
-static bool apply_mmap(
-	struct process_watch *w, const struct record_mmap2 *r, struct process_event *out)
+static void apply_mmap(struct drain *d, struct record_mmap2 *r)
 {
-	struct process *p = process_find(w->table, r->pid);
+	struct process *p = subject(d, r->pid);
 	struct maps_line line = {
 		.start = r->address,
 		.end = r->address + r->length,
 		.file_offset = r->file_offset,
 		.inode = r->inode,
+		.major = r->major,
+		.minor = r->minor,
+		.path = r->path,
 	};
-	const struct mapping *known;
+	int rc;
 
 	if (!p || !r->length || line.end < line.start)
-		return false;
-	known = process_mapping(p, line.start);
-	if (known && known->start <= line.start && known->end >= line.end && known->image &&
-		known->image->inode == r->inode &&
-		known->file_offset + (line.start - known->start) == r->file_offset)
-		return false; /* read from the maps file already */
-	if (process_reread(w->table, p) < 0) {
-		line.path = strdup(r->path);
-		if (line.path)
-			process_map(w->table, p, &line);
-		free(line.path);
+		return;
+	maps_strip_deleted(line.path);
+	if (p->exe_comes && !maps_is_special(line.path) && line.path[0] == '/') {
+		char *exe = strdup(line.path);
+
+		free(p->exe);
+		p->exe = exe ? exe : strdup("");
+		p->exe_comes = false;
 	}
-	*out = (struct process_event){.kind = PROCESS_MAPPED, .pid = r->pid, .tid = r->tid};
-	return true;
+	rc = process_map(d->w->table, p, &line);
+	if (rc == 0 || rc == -ENOMEM)
+		return;
+	p->is_stale |= rc == -ESTALE || p->n_applied >= APPLIED_MAX;
+	changed_add(d, p, r->tid);
 }
 
-static void apply_lost(struct process_watch *w, const struct record_lost *r)
+static void apply_lost(struct drain *d, const struct record_lost *r)
 {
-	struct process *p;
-	size_t at = 0;
-
-	w->lost += r->lost;
-	log_warn("the kernel lost %llu process events; reading all processes again",
-		(unsigned long long)r->lost);
-	while ((p = process_next(w->table, &at)))
-		if (!p->exited && process_reread(w->table, p) < 0 && !process_is_alive(p->pid))
-			p->exited = true;
+	d->w->lost += r->lost;
+	d->w->has_lost = true;
 }
 
-static bool apply(struct process_watch *w, const struct news *news, struct process_event *out)
+static void apply(struct drain *d, struct perf_event_header *record)
 {
-	const struct perf_event_header *header = news->record;
+	const struct record_task *task = (const struct record_task *)record;
 
-	switch (header->type) {
+	switch (record->type) {
 	case PERF_RECORD_FORK:
-		return apply_fork(w, (const struct record_task *)header, out);
+		if (task->pid == task->ppid)
+			apply_thread(d, task);
+		else
+			apply_fork(d, task);
+		break;
 	case PERF_RECORD_EXIT:
-		apply_exit(w, (const struct record_task *)header);
-		return false;
+		apply_exit(d, task);
+		break;
 	case PERF_RECORD_COMM:
-		return apply_comm(w, (const struct record_comm *)header, out);
+		apply_comm(d, (const struct record_comm *)record);
+		break;
 	case PERF_RECORD_MMAP2:
-		return apply_mmap(w, (const struct record_mmap2 *)header, out);
+		apply_mmap(d, (struct record_mmap2 *)record);
+		break;
 	case PERF_RECORD_LOST:
-		apply_lost(w, (const struct record_lost *)header);
-		return false;
+		apply_lost(d, (const struct record_lost *)record);
+		break;
+	case PERF_RECORD_KSYMBOL:
+		d->w->ksymbol_ns = d->time_ns;
+		break;
 	default:
-		return false;
+		break;
 	}
 }
 
-/* Processes that began to end and have ended by now. */
-static int exits_report(struct process_watch *w,
-	void (*each)(void *arg, const struct process_event *event), void *arg)
+/* ---- the end of a drain ------------------------------------------------------------------------
+ */
+
+/* After records were lost. A process that is gone is reported by exits_tell. */
+static void all_reread(struct drain *d)
 {
+	struct process_watch *w = d->w;
 	struct process *p;
 	size_t at = 0;
-	int n = 0;
 
-	w->exits = false;
+	if (!w->has_lost || d->time_ns - w->reread_ns < reread_pause_ns)
+		return;
+	log_warn("the kernel lost %llu process events so far; reading all processes again",
+		(unsigned long long)w->lost);
+	w->has_lost = false;
+	w->reread_ns = d->time_ns;
 	while ((p = process_next(w->table, &at))) {
-		struct process_event event = {.kind = PROCESS_EXITED,
-			.time_ns = clock_now_ns(),
-			.pid = p->pid,
-			.tid = p->pid};
+		uint64_t generation = p->generation;
+		int rc;
 
-		if (!p->main_exited || p->exited)
+		if (p->exited)
 			continue;
-		p->exited = !process_is_alive(p->pid);
-		w->exits |= !p->exited;
-		if (!p->exited)
-			continue;
-		each(arg, &event);
-		n++;
+		p->n_threads = -1;
+		rc = process_reread(w->table, p);
+		if (rc == -ESRCH || rc == -ENOENT) {
+			p->main_exited = true;
+			ending_add(d, p);
+		} else if (p->generation != generation) {
+			changed_add(d, p, p->pid);
+		}
 	}
-	return n;
 }
 
+static void changes_tell(struct drain *d)
+{
+	struct pids *changed = &d->w->changed;
+
+	for (size_t i = 0; i < changed->n; i++) {
+		const struct pid_entry *e = &changed->list[i];
+		struct process *p = process_find(d->w->table, e->pid);
+
+		if (!p || !p->is_changed)
+			continue;
+		if (p->is_stale)
+			process_reread(d->w->table, p);
+		p->is_stale = p->is_changed = false;
+		p->n_applied = p->n_applied < APPLIED_MAX ? p->n_applied : 0;
+		tell(d, &(struct process_event){.kind = PROCESS_MAPPED,
+				.time_ns = e->time_ns,
+				.pid = e->pid,
+				.tid = e->tid,
+				.parent = p->parent});
+	}
+	changed->n = 0;
+}
+
+/* Whether the process has ended by now. */
+static bool has_ended(const struct process *p, struct pid_entry *e, uint64_t now_ns, bool may_look)
+{
+	struct process_usage usage;
+
+	if (p->n_threads == 0)
+		return true;
+	if (!may_look || now_ns < e->time_ns)
+		return false;
+	e->time_ns = now_ns + alive_look_ns;
+	return !process_usage_read(p->pid, &usage) ||
+	       !process_same_start(p->start_ticks, usage.start_ticks) || !process_is_alive(p->pid);
+}
+
+static void exits_tell(struct drain *d)
+{
+	struct pids *ending = &d->w->ending;
+	bool may_look = rings_are_empty(d->w->rings);
+	size_t kept = 0;
+
+	for (size_t i = 0; i < ending->n; i++) {
+		struct pid_entry e = ending->list[i];
+		struct process *p = process_find(d->w->table, e.pid);
+
+		if (!p || !p->is_ending || p->exited)
+			continue;
+		/* An exec has made one of the other threads the main one. */
+		p->is_ending = p->n_threads == 0 || p->main_exited;
+		if (p->is_ending && has_ended(p, &e, d->time_ns, may_look)) {
+			p->exited = true;
+			tell_of(d, PROCESS_EXITED, p);
+		} else if (p->is_ending) {
+			ending->list[kept++] = e;
+		}
+	}
+	ending->n = kept;
+}
+
+static void ksymbols_tell(struct drain *d)
+{
+	if (d->w->ksymbol_ns)
+		tell(d, &(struct process_event){
+				.kind = PROCESS_KSYMBOL, .time_ns = d->w->ksymbol_ns});
+	d->w->ksymbol_ns = 0;
+}
+
+/* Only what happened before the rings are read is applied: of two records of different CPUs that
+ * depend on one another the later one may be seen while the earlier one is missed. */
 int process_watch_drain(struct process_watch *w, uint64_t until_ns,
 	void (*each)(void *arg, const struct process_event *event), void *arg)
 {
-	int rc = rings_read(w), n = 0;
+	struct drain d = {.w = w, .each = each, .arg = arg};
+	struct perf_event_header *record;
+	uint64_t now_ns = clock_now_ns();
+	int rc = rings_read(w->rings);
 
 	if (rc < 0)
 		return rc;
-	while (w->first < w->n_news && w->news[w->first].time_ns <= until_ns) {
-		struct news *news = &w->news[w->first++];
-		struct process_event event;
-
-		if (apply(w, news, &event)) {
-			event.time_ns = news->time_ns;
-			each(arg, &event);
-			n++;
-		}
-		free(news->record);
-	}
-	if (w->exits && w->first == w->n_news)
-		n += exits_report(w, each, arg);
-	return n;
+	if (until_ns > now_ns)
+		until_ns = now_ns;
+	while ((record = rings_next(w->rings, until_ns, &d.time_ns)))
+		apply(&d, record);
+	d.time_ns = now_ns;
+	all_reread(&d);
+	changes_tell(&d);
+	exits_tell(&d);
+	ksymbols_tell(&d);
+	return d.n;
 }

@@ -28,6 +28,7 @@ enum {
 	OB_TYPE = 8,
 	OB_SIZE = 16,
 	FUNCTIONS_PER_BLOCK = 1024,
+	FUNCTION_BYTES = 160,    /* of the entries that one has in all tables */
 	OBJECTS_MAX = 1 << 20,   /* code objects of a process, */
 	FUNCTIONS_MAX = 4 << 20, /* and functions of all: far above any program, but a target can
 				    make them up */
@@ -59,6 +60,7 @@ struct codes {
 	struct python_function *
 		*blocks; /* function `n` is blocks[(n - 1) / PER_BLOCK][(n - 1) % PER_BLOCK] */
 	uint32_t n_functions, n_blocks;
+	size_t bytes;    /* of lines and strings, about */
 	struct buf text; /* scratch */
 	struct python_stats stats;
 };
@@ -107,6 +109,24 @@ void codes_free(struct codes *c)
 	free(c);
 }
 
+int codes_reset(struct codes *c)
+{
+	struct codes *fresh = codes_new(), old = *c;
+
+	if (!fresh)
+		return -ENOMEM;
+	*c = *fresh;
+	c->stats = old.stats;
+	*fresh = old;
+	codes_free(fresh);
+	return 0;
+}
+
+size_t codes_bytes(const struct codes *c)
+{
+	return c->bytes + (size_t)c->n_functions * FUNCTION_BYTES;
+}
+
 struct map *codes_objects_new(void)
 {
 	return map_new(sizeof(struct code_key), sizeof(struct code_object));
@@ -142,12 +162,21 @@ static struct python_function *function_add(struct codes *c)
 	return &c->blocks[c->n_functions++ / FUNCTIONS_PER_BLOCK][at];
 }
 
+static uint32_t text_keep(struct codes *c, const char *text)
+{
+	uint32_t before = intern_count(c->strings), number = intern(c->strings, text);
+
+	if (intern_count(c->strings) > before)
+		c->bytes += strlen(text);
+	return number;
+}
+
 /* 0: out of memory. */
 static uint32_t function_number(
 	struct codes *c, const char *qualname, const char *file, uint32_t first_line)
 {
-	struct function_key key = {intern(c->strings, *qualname ? qualname : "<no name>"),
-		intern(c->strings, file), first_line};
+	struct function_key key = {
+		text_keep(c, *qualname ? qualname : "<no name>"), text_keep(c, file), first_line};
 	struct python_function *f;
 	bool fresh;
 	uint32_t *number = map_put(c->numbers, &key, &fresh);
@@ -171,8 +200,10 @@ static const struct lines *lines_get(
 	struct lines_key key = {hash_bytes(table, bytes), function, (uint32_t)bytes};
 	struct lines **lines = map_put(c->lines, &key, NULL);
 
-	if (lines && !*lines)
+	if (lines && !*lines) {
 		*lines = lines_decode(table, bytes, first_line);
+		c->bytes += *lines ? lines_bytes(*lines) : 0;
+	}
 	return lines ? *lines : NULL;
 }
 

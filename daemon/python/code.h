@@ -3,11 +3,11 @@
 #ifndef PROFD_PYTHON_CODE_H
 #define PROFD_PYTHON_CODE_H
 
+#include "base/map.h"
 #include "python/layout.h"
 #include "python/python.h"
 
 struct codes;
-struct map;
 
 struct codes *codes_new(void); /* NULL: out of memory */
 void codes_free(struct codes *c);
@@ -25,6 +25,18 @@ struct code_source {
 /* Function number and line of a frame; the errors of python_location(). */
 int codes_find(struct codes *c, const struct code_source *source, const struct python_frame *frame,
 	uint64_t *function, uint32_t *line);
+
+/* Forgets all functions; their numbers are given out anew. What codes_objects_new gave is not to be
+ * used any more. -ENOMEM: all stays. */
+int codes_reset(struct codes *c);
+
+size_t codes_bytes(const struct codes *c);                          /* an estimate of the memory */
+static inline size_t codes_objects_bytes(const struct map *objects) /* likewise */
+{
+	enum { OBJECT_BYTES = 64 };
+
+	return map_count(objects) * OBJECT_BYTES;
+}
 
 const struct python_function *codes_function(const struct codes *c, uint64_t number);
 void codes_stats(const struct codes *c, struct python_stats *stats);

@@ -25,6 +25,10 @@ struct python_image {
 	uint64_t code_type;    /* PyCode_Type; 0: not known */
 	struct layout layout;
 	struct eval_ranges eval;
+
+	/* For python.c. */
+	uint32_t users; /* interpreters that run it */
+	bool forgotten; /* freed with the last of them */
 };
 
 /* Looks into an ELF file. `is_exe`: it is the executable of a process. NULL: out of memory. */

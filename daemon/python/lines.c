@@ -125,3 +125,8 @@ uint32_t lines_find(const struct lines *l, uint32_t offset)
 	}
 	return low < l->n ? l->ranges[low].line : 0;
 }
+
+size_t lines_bytes(const struct lines *l)
+{
+	return sizeof(*l) + l->n * sizeof(*l->ranges);
+}

@@ -16,4 +16,6 @@ struct lines *lines_decode(const uint8_t *table, size_t bytes, uint32_t first_li
 /* The line of the instruction `offset` bytes into the bytecode; 0: none. */
 uint32_t lines_find(const struct lines *lines, uint32_t offset);
 
+size_t lines_bytes(const struct lines *lines); /* of memory */
+
 #endif

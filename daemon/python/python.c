@@ -13,10 +13,11 @@
 /* A process that was looked at. */
 struct interpreter {
 	uint64_t generation, start_ticks;
-	int status;                       /* as python_process() returns it */
-	const struct python_image *image; /* NULL: no CPython */
+	int status;                 /* as python_process() returns it */
+	bool published;             /* it is in the BPF map */
+	struct python_image *image; /* NULL: no CPython */
 	struct profd_python walk;
-	struct map *objects; /* codes_objects_new(); NULL: no CPython */
+	struct map *objects; /* codes_objects_new(); NULL: none yet */
 };
 
 struct python {
@@ -25,6 +26,15 @@ struct python {
 	struct codes *codes;
 	int pythons_fd;
 };
+
+static void image_put(struct interpreter *in)
+{
+	struct python_image *image = in->image;
+
+	in->image = NULL;
+	if (image && !--image->users && image->forgotten)
+		python_image_close(image);
+}
 
 struct python *python_new(struct err *err)
 {
@@ -52,25 +62,30 @@ void python_free(struct python *p)
 
 	if (!p)
 		return;
+	while (p->interpreters && map_next(p->interpreters, &at, &key, &value)) {
+		image_put(value);
+		map_free(((struct interpreter *)value)->objects);
+	}
+	at = 0;
 	while (p->images && map_next(p->images, &at, &key, &value))
 		python_image_close(*(struct python_image **)value);
-	at = 0;
-	while (p->interpreters && map_next(p->interpreters, &at, &key, &value))
-		map_free(((struct interpreter *)value)->objects);
 	map_free(p->interpreters);
 	map_free(p->images);
 	codes_free(p->codes);
 	free(p);
 }
 
-static int publish(struct python *p, uint32_t pid, const struct interpreter *in, struct err *err)
+static int publish(struct python *p, uint32_t pid, struct interpreter *in, struct err *err)
 {
 	if (p->pythons_fd < 0)
 		return 0;
 	if (in->status != 1) {
-		bpf_map_delete_elem(p->pythons_fd, &pid);
+		if (in->published)
+			bpf_map_delete_elem(p->pythons_fd, &pid);
+		in->published = false;
 		return 0;
 	}
+	in->published = true;
 	if (bpf_map_update_elem(p->pythons_fd, &pid, &in->walk, BPF_ANY) < 0)
 		return err_set(err, -errno,
 			"the Python frames of process %u cannot be shown: the kernel's table of interpreters: %s",
@@ -90,8 +105,7 @@ void python_bind(struct python *p, int pythons_fd)
 			publish(p, *(const uint32_t *)key, value, NULL);
 }
 
-static const struct python_image *image_get(
-	struct python *p, const struct image *image, bool is_exe)
+static struct python_image *image_get(struct python *p, const struct image *image, bool is_exe)
 {
 	bool fresh;
 	struct python_image **found = map_put(p->images, &image->number, &fresh);
@@ -101,16 +115,30 @@ static const struct python_image *image_get(
 	return found ? *found : NULL;
 }
 
+void python_forget_image(struct python *p, uint32_t number)
+{
+	struct python_image **found = map_get(p->images, &number), *image = found ? *found : NULL;
+
+	if (!found)
+		return;
+	map_del(p->images, &number);
+	if (!image)
+		return;
+	image->forgotten = true;
+	if (!image->users)
+		python_image_close(image);
+}
+
 /* The mapping whose image holds CPython; a supported one before others (a process may embed a
  * copy). */
 static const struct mapping *mapping_find(
-	struct python *p, const struct process *process, const struct python_image **image)
+	struct python *p, const struct process *process, struct python_image **image)
 {
 	const struct mapping *best = NULL;
 
 	for (size_t i = 0; i < process->n_mappings; i++) {
 		const struct mapping *m = &process->mappings[i];
-		const struct python_image *found;
+		struct python_image *found;
 
 		if (m->kind != MAPPING_FILE || !m->image || (best && m->image == best->image))
 			continue;
@@ -154,10 +182,10 @@ static int check_layout(uint32_t pid, const struct python_image *image,
 		version_major(image->version), version_minor(image->version), pid);
 }
 
-static void interpreter_fill(
-	struct interpreter *in, const struct python_image *image, uint64_t bias)
+static void interpreter_fill(struct interpreter *in, struct python_image *image, uint64_t bias)
 {
 	in->image = image;
+	image->users++;
 	in->walk = image->layout.walk;
 	in->walk.interpreters_head = image->runtime + bias + image->layout.runtime_interpreters;
 	in->walk.code_type = image->code_type ? image->code_type + bias : 0;
@@ -168,10 +196,10 @@ static int inspect(
 	struct python *p, const struct process *process, struct interpreter *in, struct err *err)
 {
 	struct profd_python before = in->walk;
-	const struct python_image *image = NULL;
+	struct python_image *image = NULL;
 	const struct mapping *m = mapping_find(p, process, &image);
 
-	in->image = NULL;
+	image_put(in);
 	memset(&in->walk, 0, sizeof(in->walk));
 	if (!m)
 		return 0;
@@ -182,10 +210,6 @@ static int inspect(
 	}
 	if (image->status != 1)
 		return err_set(err, image->status, "process %u: %s", process->pid, image->why);
-	if (!in->objects)
-		in->objects = codes_objects_new();
-	if (!in->objects)
-		return err_set(err, -ENOMEM, "out of memory");
 	return check_layout(process->pid, image, &in->walk, err) < 0 ? -ENOTSUP : 1;
 }
 
@@ -199,8 +223,11 @@ int python_process(struct python *p, const struct process *process, struct err *
 		return err_set(err, -ENOMEM, "out of memory");
 	if (!fresh &&
 		in->start_ticks != process->start_ticks) { /* another process by that number */
+		bool published = in->published;
+
+		image_put(in);
 		map_free(in->objects);
-		memset(in, 0, sizeof(*in));
+		*in = (struct interpreter){.published = published};
 	}
 	if (in->generation == process->generation)
 		return in->status;
@@ -224,8 +251,9 @@ void python_forget(struct python *p, uint32_t pid)
 
 	if (!in)
 		return;
-	if (p->pythons_fd >= 0)
+	if (p->pythons_fd >= 0 && in->published)
 		bpf_map_delete_elem(p->pythons_fd, &pid);
+	image_put(in);
 	map_free(in->objects);
 	map_del(p->interpreters, &pid);
 }
@@ -247,24 +275,80 @@ bool python_is_eval(const struct python *p, uint32_t image, uint64_t vaddr)
 	return found && *found && eval_contains(&(*found)->eval, vaddr);
 }
 
-int python_location(struct python *p, const struct process *process,
+static int location_in(struct python *p, uint32_t pid, struct interpreter *in,
 	const struct python_frame *frame, struct location *out)
 {
-	const struct interpreter *in = map_get(p->interpreters, &process->pid);
 	uint64_t function;
 	uint32_t line;
 	int error;
 
-	if (!in || in->status != 1)
-		return -ESRCH;
+	if (!in->objects)
+		in->objects = codes_objects_new();
+	if (!in->objects)
+		return -ENOMEM;
 	error = codes_find(p->codes,
-		&(struct code_source){
-			process->pid, &in->image->layout, in->walk.code_type, in->objects},
+		&(struct code_source){pid, &in->image->layout, in->walk.code_type, in->objects},
 		frame, &function, &line);
 	if (error)
 		return error;
 	*out = (struct location){.scope = function, .line = line, .kind = FRAME_PYTHON};
 	return 0;
+}
+
+/* What a child that is gone ran may still be read from its parent, which has the same objects at
+ * the same places; the fingerprint tells whether it is so. */
+static int location_in_parent(struct python *p, const struct process *process,
+	const struct interpreter *in, const struct python_frame *frame, struct location *out)
+{
+	struct interpreter *parent = map_get(p->interpreters, &process->parent);
+
+	if (!parent || parent == in || parent->status != 1 ||
+		memcmp(&parent->walk, &in->walk, sizeof(in->walk)) != 0)
+		return -ESRCH;
+	return location_in(p, process->parent, parent, frame, out);
+}
+
+int python_location(struct python *p, const struct process *process,
+	const struct python_frame *frame, struct location *out)
+{
+	struct interpreter *in = map_get(p->interpreters, &process->pid);
+	int error;
+
+	if (!in || in->status != 1)
+		return -ESRCH;
+	error = location_in(p, process->pid, in, frame, out);
+	if (error == -ESRCH && !location_in_parent(p, process, in, frame, out))
+		error = 0;
+	return error;
+}
+
+size_t python_bytes(const struct python *p)
+{
+	size_t at = 0, sum = codes_bytes(p->codes);
+	const void *key;
+	void *value;
+
+	while (map_next(p->interpreters, &at, &key, &value))
+		if (((struct interpreter *)value)->objects)
+			sum += codes_objects_bytes(((struct interpreter *)value)->objects);
+	return sum;
+}
+
+bool python_functions_reset(struct python *p, size_t max_bytes)
+{
+	size_t at = 0;
+	const void *key;
+	void *value;
+
+	if (python_bytes(p) <= max_bytes || codes_reset(p->codes) < 0)
+		return false;
+	while (map_next(p->interpreters, &at, &key, &value)) {
+		struct interpreter *in = value;
+
+		map_free(in->objects);
+		in->objects = NULL;
+	}
+	return true;
 }
 
 const struct python_function *python_function(const struct python *p, uint64_t number)

@@ -41,9 +41,13 @@ int python_process(struct python *p, const struct process *process, struct err *
 /* "3.12.1" for people, or "" where the process runs no (known) CPython. */
 const char *python_version(const struct python *p, uint32_t pid);
 
-/* Drops what is known of a process that exited (or is to be looked at anew), also from the BPF map.
- */
+/* Drops what is known of a process that exited (or is to be looked at anew), also from the BPF map,
+ * and its code objects. */
 void python_forget(struct python *p, uint32_t pid);
+
+/* The image is about to be closed (process_images_sweep): what was found in it goes, with the last
+ * process that runs it. */
+void python_forget_image(struct python *p, uint32_t number);
 
 /* What the kernel side was told of the process: for tests and tools. False: nothing. */
 bool python_layout(const struct python *p, uint32_t pid, struct profd_python *layout);
@@ -74,14 +78,22 @@ struct python_function {
  * .line } (line 0: the instruction belongs to no line). Call it soon after the sample, while the
  * code object is likely to be there; what was once resolved is cached and needs no target any more.
  * Returns 0, or -ESTALE  another object is at that address by now (the fingerprint differs) -ESRCH
- * the process is gone, or was never found to run CPython other    negative errno: unreadable or
- * senseless memory and leaves `out` as it was. */
+ * the process is gone (and its parent does not have the code object either), or was never found to
+ * run CPython other    negative errno: unreadable or senseless memory and leaves `out` as it was.
+ */
 int python_location(struct python *p, const struct process *process,
 	const struct python_frame *frame, struct location *out);
 
 /* The function by its number (location.scope), or NULL. Equal qualname, file and first line make
- * equal numbers, in all processes. Holds as long as `p`; the strings too. */
+ * equal numbers, in all processes. Holds until python_functions_reset; the strings too. */
 const struct python_function *python_function(const struct python *p, uint64_t number);
+
+/* For those who run for weeks: to be called when no number is of use any more, right after a window
+ * was closed. Where code objects and functions take more than `max_bytes`, by python_bytes, all of
+ * them are forgotten, and read again when they are met again; numbers begin anew then. Whether it
+ * was so. */
+bool python_functions_reset(struct python *p, size_t max_bytes);
+size_t python_bytes(const struct python *p);
 
 struct python_stats {
 	uint64_t code_objects; /* resolved */

@@ -288,6 +288,18 @@ struct index *index_build(const struct image *image, const char *debug_folder)
 	return x;
 }
 
+static size_t elf_file_bytes(const struct elf_file *f)
+{
+	return f->n_sections * sizeof(*f->sections) + (f->bytes ? (size_t)f->size : 0);
+}
+
+size_t index_bytes(const struct index *x)
+{
+	return sizeof(*x) + x->count * sizeof(*x->entries) +
+	       x->starts.n * sizeof(*x->starts.offsets) + elf_file_bytes(&x->image) +
+	       elf_file_bytes(&x->debug) + elf_file_bytes(&x->mini);
+}
+
 void index_free(struct index *x)
 {
 	if (!x)

@@ -37,6 +37,7 @@ struct index {
  * names through image->fd, so it may not outlive the image where it is asked for names again. */
 struct index *index_build(const struct image *image, const char *debug_folder);
 void index_free(struct index *x);
+size_t index_bytes(const struct index *x); /* of memory */
 
 /* The innermost function that holds the address, or NULL. */
 struct index_entry *index_find(const struct index *x, uint64_t vaddr);

@@ -193,6 +193,11 @@ void kernel_symbols_free(struct kernel_symbols *k)
 	free(k);
 }
 
+bool kernel_symbols_are_hidden(const struct kernel_symbols *k)
+{
+	return !k->any_address;
+}
+
 bool kernel_symbols_find(
 	const struct kernel_symbols *k, uint64_t address, struct kernel_function *out)
 {

@@ -13,6 +13,9 @@ struct kernel_symbols;
 struct kernel_symbols *kernel_symbols_read(const char *path, bool warn);
 void kernel_symbols_free(struct kernel_symbols *k);
 
+/* Whether it names no address at all (kptr_restrict, or not readable). */
+bool kernel_symbols_are_hidden(const struct kernel_symbols *k);
+
 struct kernel_function {
 	const char *name, *module; /* owned by the list; "kernel" for what is in no module */
 	uint64_t offset;           /* of the address into it */

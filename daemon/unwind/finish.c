@@ -75,36 +75,36 @@ static int far_number(struct walk *w, const struct table *t, uint32_t *at)
 }
 
 /* Fills in where the tables are at this moment. */
-static int locate(struct walk *w, struct known *k)
+static int locate(struct walk *w, struct space *space)
 {
-	w->far = calloc(k->n + 1, sizeof(*w->far));
+	w->far = calloc(space->n + 1, sizeof(*w->far));
 	if (!w->far)
 		return -ENOMEM;
-	for (size_t i = 0; i < k->n; i++) {
-		const struct table *t = k->tables[i];
+	for (size_t i = 0; i < space->n; i++) {
+		const struct table *t = space->tables[i];
 		int rc = 0;
 
 		if (t && t->placed)
-			k->mappings[i].pages = t->at;
+			space->mappings[i].pages = t->at;
 		else if (t)
-			rc = far_number(w, t, &k->mappings[i].pages);
+			rc = far_number(w, t, &space->mappings[i].pages);
 		if (rc < 0)
 			return rc;
 	}
 	return 0;
 }
 
-static void set_host(struct walk *w, const struct unwind *u, const struct known *k)
+static void set_host(struct walk *w, const struct unwind *u, const struct space *space)
 {
 	w->slice = (struct profd_process){
-		.n_mappings = (uint32_t)k->n, .generation = k->memo_generation};
+		.n_mappings = (uint32_t)space->n, .generation = space->memo_generation};
 	w->host = (struct profd_host){
 		.read_user = read_user,
 		.arg = w,
 		.cells = u->kernel ? u->kernel->cells : NULL,
 		.n_cells = u->kernel ? u->cells.size : 0,
-		.mappings = k->mappings,
-		.n_mappings = (uint32_t)k->n,
+		.mappings = space->mappings,
+		.n_mappings = (uint32_t)space->n,
 		.process = &w->slice,
 		.far_pair = far_pair,
 		.far_arg = w,
@@ -138,37 +138,37 @@ static void take(const struct profd_scratch *scratch, struct sample *s, uint64_t
 	s->n_user = n;
 }
 
-/* What is known of the process; of one that is gone what was known last, since its mappings went
+/* The mappings of the process; of one that is gone those that were known last, since its own went
  * with it. */
-static struct known *find_known(struct unwind *u, const struct process *p)
+static struct space *find_space(struct unwind *u, const struct process *p)
 {
 	struct known **k = map_get(u->known, &p->pid);
 
-	if (k && (*k)->n && p->exited)
-		return *k;
+	if (k && (*k)->space && p->exited && !p->n_mappings)
+		return (*k)->space;
 	if (unwind_process(u, p, NULL) == -ENOMEM)
 		return NULL;
 	k = map_get(u->known, &p->pid);
-	return k ? *k : NULL;
+	return k ? (*k)->space : NULL;
 }
 
 int unwind_finish(
 	struct unwind *u, const struct process *p, struct sample *s, uint64_t *pcs, size_t cap)
 {
 	struct walk w = {.process = p, .sample = s};
-	struct known *k;
+	struct space *space;
 	int rc;
 
 	if (!s->registers)
 		return 0;
-	k = find_known(u, p);
+	space = find_space(u, p);
 	if (!u->scratch)
 		u->scratch = calloc(1, sizeof(*u->scratch));
-	if (!k || !u->scratch)
+	if (!space || !u->scratch)
 		return -ENOMEM;
-	rc = locate(&w, k);
+	rc = locate(&w, space);
 	if (rc == 0) {
-		set_host(&w, u, k);
+		set_host(&w, u, space);
 		run(&w, u->scratch);
 		take(u->scratch, s, pcs, cap);
 		u->stats.finished++;

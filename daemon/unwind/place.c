@@ -13,7 +13,10 @@
 #define LOG_ROOM "unwind"
 #include "base/log.h"
 
-enum { GRACE_EPOCHS = 2 };
+enum {
+	GRACE_EPOCHS = 2,
+	IDLE_BYTES_MAX = 4 << 20,
+};
 
 uint32_t next_memo_generation(struct unwind *u)
 {
@@ -22,27 +25,63 @@ uint32_t next_memo_generation(struct unwind *u)
 	return u->memo_generation;
 }
 
-static void table_drop(struct unwind *u, struct table *t)
+static uint64_t cell_bytes(const struct table *t)
 {
+	return (uint64_t)t->n_cells * sizeof(*t->cells);
+}
+
+const uint32_t *table_cells(const struct unwind *u, const struct table *t)
+{
+	return t->placed ? (const uint32_t *)u->kernel->cells + t->at : t->cells;
+}
+
+void table_take(struct unwind *u, struct table *t)
+{
+	t->refs++;
+	if (t->idle)
+		u->idle_bytes -= cell_bytes(t);
+	t->idle = false;
+}
+
+void table_drop(struct unwind *u, struct table *t)
+{
+	struct table **link = &u->forgotten;
+
 	if (t->placed) {
 		area_give(&u->cells, t->at, t->n_cells);
 		u->room++;
 	}
+	if (t->idle)
+		u->idle_bytes -= cell_bytes(t);
+	if (t->forgotten) {
+		while (*link != t)
+			link = &(*link)->next_forgotten;
+		*link = t->next_forgotten;
+	} else {
+		map_del(u->tables, &t->image);
+	}
 	table_free_cells(t);
-	map_del(u->tables, &t->image);
 	free(t);
 }
 
 /* A table that nobody uses stays in the kernel's area until its place is needed: programs come
- * back. */
+ * back. So do some that have no place there. */
 void table_put(struct unwind *u, struct table *t)
 {
 	if (--t->refs)
 		return;
 	t->idle_since = u->epoch;
 	u->room++;
-	if (!t->placed && t->n_cells)
+	if (t->forgotten) {
 		table_drop(u, t);
+	} else if (!t->placed && t->n_cells) {
+		if (u->idle_bytes + cell_bytes(t) > IDLE_BYTES_MAX) {
+			table_drop(u, t);
+			return;
+		}
+		t->idle = true;
+		u->idle_bytes += cell_bytes(t);
+	}
 }
 
 /* The table that is idle for the longest time, or NULL. */
@@ -104,9 +143,10 @@ static void slice_free(struct unwind *u, struct slice *s)
 	free(s);
 }
 
-static void slice_retire(struct unwind *u, struct slice *s)
+/* The kernel may still be reading it. */
+void slice_put(struct unwind *u, struct slice *s)
 {
-	if (!s)
+	if (!s || --s->refs)
 		return;
 	s->retired = u->epoch;
 	s->next = u->retired;
@@ -127,24 +167,24 @@ void place_reclaim(struct unwind *u, bool now)
 	}
 }
 
-/* The mappings that the kernel can walk, copied to `to` (room for k->n); their number. */
+/* The mappings that the kernel can walk, copied to `to` (room for space->n); their number. */
 static uint32_t slice_fill(
-	struct unwind *u, struct known *k, struct slice *s, struct profd_mapping *to)
+	struct unwind *u, struct space *space, struct slice *s, struct profd_mapping *to)
 {
 	uint32_t n = 0;
 
-	k->incomplete = false;
-	for (size_t i = 0; i < k->n; i++) {
-		struct table *t = k->tables[i];
+	space->incomplete = false;
+	for (size_t i = 0; i < space->n; i++) {
+		struct table *t = space->tables[i];
 
 		if (t && !place_table(u, t)) {
-			k->incomplete = true;
+			space->incomplete = true;
 			continue;
 		}
-		to[n] = k->mappings[i];
+		to[n] = space->mappings[i];
 		if (t) {
 			to[n].pages = t->at;
-			t->refs++;
+			table_take(u, t);
 			s->tables[s->n_tables++] = t;
 		}
 		n++;
@@ -152,13 +192,13 @@ static uint32_t slice_fill(
 	return n;
 }
 
-static struct slice *slice_new(struct unwind *u, struct known *k)
+static struct slice *slice_new(struct unwind *u, struct space *space)
 {
-	struct profd_mapping *all = calloc(k->n + 1, sizeof(*all));
+	struct profd_mapping *all = calloc(space->n + 1, sizeof(*all));
 	struct slice *s = calloc(1, sizeof(*s));
 
 	if (s)
-		s->tables = calloc(k->n + 1, sizeof(*s->tables));
+		s->tables = calloc(space->n + 1, sizeof(*s->tables));
 	if (!s || !all || !s->tables) {
 		if (s)
 			free(s->tables);
@@ -166,10 +206,12 @@ static struct slice *slice_new(struct unwind *u, struct known *k)
 		free(all);
 		return NULL;
 	}
-	s->n = slice_fill(u, k, s, all);
+	s->refs = 1;
+	s->memo_generation = next_memo_generation(u);
+	s->n = slice_fill(u, space, s, all);
 	if (s->n && !area_take(&u->slices, s->n, &s->at)) {
 		s->n = 0;
-		k->incomplete = true;
+		space->incomplete = true;
 	}
 	memcpy(u->kernel->mappings + s->at, all, s->n * sizeof(*all));
 	free(all);
@@ -179,7 +221,7 @@ static struct slice *slice_new(struct unwind *u, struct known *k)
 static int announce(struct unwind *u, const struct known *k, const struct slice *s, struct err *err)
 {
 	struct profd_process p = {
-		.mappings = s->at, .n_mappings = s->n, .generation = next_memo_generation(u)};
+		.mappings = s->at, .n_mappings = s->n, .generation = s->memo_generation};
 
 	if (u->kernel->processes_fd < 0)
 		return 0;
@@ -192,24 +234,24 @@ static int announce(struct unwind *u, const struct known *k, const struct slice 
 		errno == E2BIG ? "too many processes are profiled at once" : strerror(errno));
 }
 
-int place_process(struct unwind *u, struct known *k, struct err *err)
+/* A slice of all that has room at this moment. */
+static int space_place(struct unwind *u, struct space *space)
 {
-	struct slice *s = slice_new(u, k);
-	int rc;
+	struct slice *s;
 
-	if (!s)
-		return err_set(
-			err, -ENOMEM, "out of memory for the mappings of process %u", k->pid);
-	k->room = u->room;
-	rc = announce(u, k, s, err);
-	if (rc < 0) {
-		slice_free(u, s);
-		return rc;
-	}
-	slice_retire(u, k->slice);
-	k->slice = s;
-	if (!k->incomplete)
+	if (space->slice && !(space->incomplete && space->room != u->room))
 		return 0;
+	s = slice_new(u, space);
+	if (!s)
+		return -ENOMEM;
+	space->room = u->room;
+	slice_put(u, space->slice);
+	space->slice = s;
+	return 0;
+}
+
+static int no_room(struct unwind *u, const struct known *k, struct err *err)
+{
 	u->stats.no_room++;
 	if (!u->no_room_said)
 		log_warn(
@@ -219,12 +261,29 @@ int place_process(struct unwind *u, struct known *k, struct err *err)
 		err, -ENOSPC, "no room in the kernel for all unwind tables of process %u", k->pid);
 }
 
+int place_process(struct unwind *u, struct known *k, struct err *err)
+{
+	int rc = space_place(u, k->space);
+
+	if (rc < 0)
+		return err_set(err, rc, "out of memory for the mappings of process %u", k->pid);
+	if (k->slice != k->space->slice) {
+		rc = announce(u, k, k->space->slice, err);
+		if (rc < 0)
+			return rc;
+		slice_put(u, k->slice);
+		k->slice = k->space->slice;
+		k->slice->refs++;
+	}
+	return k->space->incomplete ? no_room(u, k, err) : 0;
+}
+
 void place_forget(struct unwind *u, struct known *k)
 {
 	if (!k->slice)
 		return;
 	if (u->kernel->processes_fd >= 0)
 		bpf_map_delete_elem(u->kernel->processes_fd, &k->pid);
-	slice_retire(u, k->slice);
+	slice_put(u, k->slice);
 	k->slice = NULL;
 }

@@ -18,7 +18,9 @@ struct rules {
 	uint32_t mirror_cap;
 	struct profd_rule last; /* neighbours are often equal */
 	uint16_t last_number;
-	uint32_t allowed; /* new ones may have numbers below this */
+	uint32_t allowed; /* so many new ones */
+	uint32_t *free;   /* numbers that were taken back, or NULL */
+	uint32_t n_free;
 	bool full_said;
 };
 
@@ -58,6 +60,7 @@ void rules_free(struct rules *r)
 		return;
 	map_free(r->numbers);
 	free(r->all);
+	free(r->free);
 	free(r);
 }
 
@@ -79,10 +82,11 @@ static uint16_t add_new(struct rules *r, const struct profd_rule *rule)
 {
 	uint32_t max = r->mirror ? r->mirror_cap : PROFD_MAX_RULES;
 	uint16_t *number;
+	uint32_t at;
 
-	if (r->n >= r->allowed)
+	if (!r->allowed)
 		return RULE_UNSUPPORTED;
-	if (r->n >= max || !grow(r)) {
+	if (!r->n_free && (r->n >= max || !grow(r))) {
 		if (!r->full_said)
 			log_warn(
 				"no room for more than %u unwind rules: some frames will end a stack",
@@ -93,17 +97,44 @@ static uint16_t add_new(struct rules *r, const struct profd_rule *rule)
 	number = map_put(r->numbers, rule, NULL);
 	if (!number)
 		return RULE_UNSUPPORTED;
-	*number = (uint16_t)r->n;
-	r->all[r->n] = *rule;
+	at = r->n_free ? r->free[--r->n_free] : r->n++;
+	r->allowed--;
+	*number = (uint16_t)at;
+	r->all[at] = *rule;
 	if (r->mirror)
-		r->mirror[r->n] = *rule;
-	return (uint16_t)r->n++;
+		r->mirror[at] = *rule;
+	return (uint16_t)at;
 }
 
 void rules_allow(struct rules *r, uint32_t n)
 {
-	r->allowed = r->n + n < PROFD_MAX_RULES ? r->n + n : PROFD_MAX_RULES;
+	r->allowed = n;
 	r->last_number = 0; /* it may have been refused */
+}
+
+bool rules_are_short(const struct rules *r, uint32_t n)
+{
+	uint32_t max = r->mirror ? r->mirror_cap : PROFD_MAX_RULES;
+
+	return r->n - r->n_free + n > max;
+}
+
+void rules_sweep(struct rules *r, const bool *used)
+{
+	uint32_t *unused = realloc(r->free, r->n * sizeof(*unused));
+
+	if (!unused)
+		return;
+	r->free = unused;
+	for (uint32_t i = RULE_FIRST; i < r->n; i++) {
+		const uint16_t *number = map_get(r->numbers, &r->all[i]);
+
+		if (used[i] || !number || *number != i) /* or it was taken back before */
+			continue;
+		map_del(r->numbers, &r->all[i]);
+		r->free[r->n_free++] = i;
+	}
+	r->last_number = 0;
 }
 
 uint16_t rules_add(struct rules *r, const struct profd_rule *rule)

@@ -3,6 +3,7 @@
 #ifndef PROFD_UNWIND_RULES_H
 #define PROFD_UNWIND_RULES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bpf/contract.h"
@@ -21,6 +22,12 @@ void rules_allow(struct rules *r, uint32_t n);
 
 /* The number of the rule, added where it is new. RULE_UNSUPPORTED where there is no room for it. */
 uint16_t rules_add(struct rules *r, const struct profd_rule *rule);
+
+/* Whether so many new ones may find no room any more. */
+bool rules_are_short(const struct rules *r, uint32_t n);
+
+/* Takes back the numbers for which `used` [PROFD_MAX_RULES] is false. Nothing may hold them. */
+void rules_sweep(struct rules *r, const bool *used);
 
 const struct profd_rule *rules_all(const struct rules *r, uint32_t *n);
 

@@ -12,7 +12,6 @@ enum {
 	PAGE_BYTES = 1 << PROFD_PAGE_SHIFT,
 	PAGES_MAX = 1 << 16, /* 4 GiB of addresses in one file */
 	CELLS_MAX = 32 << 20,
-	RULES_OF_A_FILE_MAX = 4096,
 };
 
 /* Rows on their way into pages. */

@@ -10,6 +10,8 @@
 #include "process/process.h"
 #include "unwind/rules.h"
 
+enum { RULES_OF_A_FILE_MAX = 4096 };
+
 struct table {
 	const struct image *image;
 	uint32_t *cells;  /* owned; NULL: not usable, or placed */
@@ -19,8 +21,11 @@ struct table {
 	uint32_t n_rows, n_unsupported, n_bad_entries;
 
 	/* For unwind.c. */
-	uint32_t refs; /* slices that name it */
-	bool placed;   /* in the kernel's area, at cell number `at` */
+	uint32_t refs;                /* spaces and slices that name it */
+	bool forgotten;               /* its image is gone: freed with its last reference, */
+	struct table *next_forgotten; /* and on a list until then */
+	bool idle;                    /* counted in unwind.idle_bytes */
+	bool placed;                  /* in the kernel's area, at cell number `at` */
 	uint32_t at;
 	uint64_t idle_since; /* epoch when refs became 0 */
 };

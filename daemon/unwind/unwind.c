@@ -17,6 +17,7 @@
 enum {
 	SPARE_CELLS = 2 << 20, /* 8 MiB: the libraries of a large program that come later */
 	SPARE_MAPPINGS = 8192,
+	SWEEP_TABLES = 16, /* new ones between two looks for rules that are not used any more */
 };
 
 struct unwind *unwind_new(struct err *err)
@@ -26,9 +27,10 @@ struct unwind *unwind_new(struct err *err)
 	if (u) {
 		u->rules = rules_new();
 		u->tables = map_new(sizeof(struct image *), sizeof(struct table *));
+		u->spaces = map_new(sizeof(uint64_t), sizeof(struct space *));
 		u->known = map_new(sizeof(uint32_t), sizeof(struct known *));
 	}
-	if (!u || !u->rules || !u->tables || !u->known) {
+	if (!u || !u->rules || !u->tables || !u->spaces || !u->known) {
 		unwind_free(u);
 		err_set(err, -ENOMEM, "out of memory for unwind tables");
 		return NULL;
@@ -38,11 +40,47 @@ struct unwind *unwind_new(struct err *err)
 
 /* ---- tables ---------------------------------------------------------------------------------- */
 
+/* Behind the page index a table has rows, whose low half is the number of a rule. */
+static void rules_mark(const struct unwind *u, const struct table *t, bool *used)
+{
+	const uint32_t *cells = table_cells(u, t);
+
+	for (uint32_t i = t->n_pages + 1; i < t->n_cells; i++)
+		used[cells[i] & 0xffff] = true;
+}
+
+/* Rules are shared by all tables; over weeks the numbers of those that no table has any more are
+ * needed again. */
+static void rules_collect(struct unwind *u)
+{
+	bool *used;
+	const void *key;
+	void *value;
+	size_t at = 0;
+
+	if (u->new_tables++ < SWEEP_TABLES || !rules_are_short(u->rules, RULES_OF_A_FILE_MAX))
+		return;
+	used = calloc(PROFD_MAX_RULES, sizeof(*used));
+	if (!used)
+		return;
+	u->new_tables = 0;
+	while (map_next(u->tables, &at, &key, &value))
+		if (*(struct table **)value && (*(struct table **)value)->n_cells)
+			rules_mark(u, *(struct table **)value, used);
+	for (const struct table *t = u->forgotten; t; t = t->next_forgotten)
+		if (t->n_cells)
+			rules_mark(u, t, used);
+	rules_sweep(u->rules, used);
+	free(used);
+}
+
 static void compile(struct unwind *u, struct table *t, const struct image *image)
 {
 	uint64_t start = clock_now_ns(), took;
-	int rc = table_compile(t, image, u->rules);
+	int rc;
 
+	rules_collect(u);
+	rc = table_compile(t, image, u->rules);
 	took = clock_now_ns() - start;
 	u->stats.tables++;
 	u->stats.compile_ns += took;
@@ -74,18 +112,38 @@ static struct table *table_get(struct unwind *u, const struct image *image)
 	return at ? *at : NULL;
 }
 
-/* ---- processes ------------------------------------------------------------------------------- */
-
-static void known_clear(struct unwind *u, struct known *k)
+void unwind_forget_image(struct unwind *u, const struct image *image)
 {
-	for (size_t i = 0; i < k->n; i++)
-		if (k->tables[i])
-			table_put(u, k->tables[i]);
-	free(k->tables);
-	free(k->mappings);
-	k->tables = NULL;
-	k->mappings = NULL;
-	k->n = 0;
+	struct table **at = map_get(u->tables, &image), *t = at ? *at : NULL;
+
+	if (!t)
+		return;
+	if (!t->refs) {
+		table_drop(u, t);
+		return;
+	}
+	map_del(u->tables, &image);
+	t->image = NULL;
+	t->forgotten = true;
+	t->next_forgotten = u->forgotten;
+	u->forgotten = t;
+}
+
+/* ---- spaces ---------------------------------------------------------------------------------- */
+
+static void space_put(struct unwind *u, struct space *s)
+{
+	if (!s || --s->refs)
+		return;
+	if (s->layout)
+		map_del(u->spaces, &s->layout);
+	for (size_t i = 0; i < s->n; i++)
+		if (s->tables[i])
+			table_put(u, s->tables[i]);
+	slice_put(u, s->slice);
+	free(s->tables);
+	free(s->mappings);
+	free(s);
 }
 
 static void describe(struct profd_mapping *to, const struct mapping *m, const struct table *t)
@@ -102,12 +160,12 @@ static void describe(struct profd_mapping *to, const struct mapping *m, const st
 	}
 }
 
-/* Mappings and tables of the process into `k`, which is empty. */
-static int known_fill(struct unwind *u, struct known *k, const struct process *p)
+/* Mappings and tables of the process into `s`, which is empty. */
+static int space_fill(struct unwind *u, struct space *s, const struct process *p)
 {
-	k->mappings = calloc(p->n_mappings + 1, sizeof(*k->mappings));
-	k->tables = calloc(p->n_mappings + 1, sizeof(struct table *));
-	if (!k->mappings || !k->tables)
+	s->mappings = calloc(p->n_mappings + 1, sizeof(*s->mappings));
+	s->tables = calloc(p->n_mappings + 1, sizeof(struct table *));
+	if (!s->mappings || !s->tables)
 		return -ENOMEM;
 	for (size_t i = 0; i < p->n_mappings; i++) {
 		const struct mapping *m = &p->mappings[i];
@@ -115,35 +173,44 @@ static int known_fill(struct unwind *u, struct known *k, const struct process *p
 
 		if (m->image && !t)
 			return -ENOMEM;
-		describe(&k->mappings[i], m, t);
+		describe(&s->mappings[i], m, t);
 		if (t && t->n_cells) {
-			t->refs++;
-			k->tables[i] = t;
+			table_take(u, t);
+			s->tables[i] = t;
 		}
-		k->n = i + 1;
+		s->n = i + 1;
 	}
 	return 0;
 }
 
-/* Replaces what is known of the process; what it was stays where memory is out. */
-static int known_update(struct unwind *u, struct known *k, const struct process *p, struct err *err)
+/* The space of the process as it is now: that of its parent where it has the same mappings. One
+ * reference is the caller's. NULL: out of memory. */
+static struct space *space_get(struct unwind *u, const struct process *p)
 {
-	struct known fresh = *k;
-	int rc;
+	struct space **at = p->layout ? map_get(u->spaces, &p->layout) : NULL, *s;
 
-	fresh.n = 0;
-	rc = known_fill(u, &fresh, p);
-	if (rc < 0) {
-		known_clear(u, &fresh);
-		return err_set(
-			err, rc, "out of memory for the unwind tables of process %u", p->pid);
+	if (at) {
+		(*at)->refs++;
+		return *at;
 	}
-	fresh.generation = p->generation;
-	fresh.memo_generation = next_memo_generation(u);
-	known_clear(u, k);
-	*k = fresh;
-	return 0;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return NULL;
+	s->refs = 1;
+	s->memo_generation = next_memo_generation(u);
+	if (space_fill(u, s, p) < 0) {
+		space_put(u, s);
+		return NULL;
+	}
+	at = p->layout ? map_put(u->spaces, &p->layout, NULL) : NULL;
+	if (at) {
+		*at = s;
+		s->layout = p->layout;
+	}
+	return s;
 }
+
+/* ---- processes ------------------------------------------------------------------------------- */
 
 static struct known *known_get(struct unwind *u, uint32_t pid, struct err *err)
 {
@@ -163,39 +230,44 @@ static struct known *known_get(struct unwind *u, uint32_t pid, struct err *err)
 	return *at;
 }
 
+/* Whether the kernel walks with all that there can be. */
+static bool is_placed(const struct unwind *u, const struct known *k)
+{
+	return k->slice && k->slice == k->space->slice &&
+	       !(k->space->incomplete && k->space->room != u->room);
+}
+
 int unwind_process(struct unwind *u, const struct process *p, struct err *err)
 {
 	struct known *k = known_get(u, p->pid, err);
-	int rc;
 
 	if (!k)
 		return -ENOMEM;
-	if (k->generation != p->generation) {
-		rc = known_update(u, k, p, err);
-		if (rc < 0)
-			return rc;
-	} else if (!u->kernel || (k->slice && !(k->incomplete && k->room != u->room))) {
-		return 0;
-	}
-	return u->kernel ? place_process(u, k, err) : 0;
-}
+	if (!k->space || k->generation != p->generation) {
+		struct space *s = space_get(u, p); /* what it was stays where memory is out */
 
-static void known_free(struct unwind *u, struct known *k)
-{
-	known_clear(u, k);
-	map_del(u->known, &k->pid);
-	free(k);
+		if (!s)
+			return err_set(err, -ENOMEM,
+				"out of memory for the unwind tables of process %u", p->pid);
+		space_put(u, k->space);
+		k->space = s;
+		k->generation = p->generation;
+	}
+	/* The kernel needs nothing for a process that is gone. */
+	return u->kernel && !p->exited && !is_placed(u, k) ? place_process(u, k, err) : 0;
 }
 
 void unwind_forget(struct unwind *u, uint32_t pid)
 {
-	struct known **k = map_get(u->known, &pid);
+	struct known **at = map_get(u->known, &pid), *k = at ? *at : NULL;
 
 	if (!k)
 		return;
 	if (u->kernel)
-		place_forget(u, *k);
-	known_free(u, *k);
+		place_forget(u, k);
+	space_put(u, k->space);
+	map_del(u->known, &pid);
+	free(k);
 }
 
 void unwind_reclaim(struct unwind *u)
@@ -234,7 +306,8 @@ uint32_t unwind_mappings_needed(const struct unwind *u)
 	size_t at = 0;
 
 	while (map_next(u->known, &at, &key, &value))
-		sum += (*(struct known **)value)->n;
+		if ((*(struct known **)value)->space)
+			sum += (*(struct known **)value)->space->n;
 	return with_spare(
 		sum * 2, SPARE_MAPPINGS); /* twice: an old slice outlives its successor's birth */
 }
@@ -266,7 +339,9 @@ int unwind_bind(struct unwind *u, const struct collect_tables *t, struct err *er
 	int rc = bind_areas(u, t, err);
 
 	while (rc == 0 && map_next(u->known, &at, &key, &value)) {
-		rc = place_process(u, *(struct known **)value, err);
+		struct known *k = *(struct known **)value;
+
+		rc = k->space ? place_process(u, k, err) : 0;
 		if (rc == -ENOSPC) /* said there; it stays served from user memory */
 			rc = 0;
 	}
@@ -300,6 +375,7 @@ void unwind_free(struct unwind *u)
 		free(*(struct table **)value);
 	}
 	map_free(u->known);
+	map_free(u->spaces);
 	map_free(u->tables);
 	rules_free(u->rules);
 	area_close(&u->cells);

@@ -16,7 +16,8 @@
  *
  * What has no room in the kernel's tables stays in user memory: its samples come deferred
  * (no-mapping) and unwind_finish walks them. Not thread-safe. Images are referred to by pointer and
- * have to stay alive. */
+ * have to stay alive until unwind_forget_image. Processes with the same mappings (struct
+ * process.layout), as after a fork, share one slice. */
 #ifndef PROFD_UNWIND_UNWIND_H
 #define PROFD_UNWIND_UNWIND_H
 
@@ -34,14 +35,19 @@ struct unwind *unwind_new(struct err *err); /* NULL: out of memory */
 void unwind_free(struct unwind *u);         /* NULL is allowed; call it after collect_detach */
 
 /* Makes the tables fit the process as it is now: compiles images seen for the first time, and, once
- * bound, places their rows and switches the kernel to the new slice. Cheap where
- * process->generation did not change. An image without a usable table is no error: frame pointers
- * are tried in it. 0, -ENOMEM, -ENOSPC (some of it has no room; the deferred path serves it; said
- * in the log once) or what the kernel refused. */
+ * bound, places their rows and switches the kernel to the new slice (unless the process has exited:
+ * then it is for unwind_finish alone). Cheap where process->generation did not change. An image
+ * without a usable table is no error: frame pointers are tried in it. 0, -ENOMEM, -ENOSPC (some of
+ * it has no room; the deferred path serves it; said in the log once) or what the kernel refused. */
 int unwind_process(struct unwind *u, const struct process *p, struct err *err);
 
 /* The process is gone, and no sample of it is waiting any more. */
 void unwind_forget(struct unwind *u, uint32_t pid);
+
+/* The image is about to be closed (process_images_sweep): its table goes, and what place it has in
+ * the kernel's area. Where a process that was not looked at since still has it, that happens with
+ * the next unwind_process or unwind_forget of it. */
+void unwind_forget_image(struct unwind *u, const struct image *image);
 
 /* Call it regularly, at least 10 ms apart (every drain of the ring will do): what the kernel may
  * still be reading after a switch is freed at the second call after it. */

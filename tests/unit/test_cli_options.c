@@ -59,7 +59,7 @@ static void test_defaults(void **state)
 	assert_string_equal(c.request.source, "auto");
 	assert_true(c.request.kernel && c.request.native);
 	assert_false(c.request.threads || c.request.subprocesses || c.request.on_exec);
-	assert_false(c.json || c.quiet || c.verbose);
+	assert_false(c.client.json || c.client.quiet || c.client.verbose);
 	assert_null(c.output);
 	assert_null(c.command);
 }
@@ -81,7 +81,7 @@ static void test_every_way_to_write_an_option(void **state)
 		assert_true(c.request.duration_s == 2.5);
 		assert_int_equal(c.request.rate_hz, 999);
 		assert_string_equal(c.output, "x");
-		assert_true(c.quiet);
+		assert_true(c.client.quiet);
 	}
 }
 
@@ -95,7 +95,8 @@ static void test_switches(void **state)
 		&c);
 	assert_int_equal(c.request.n_pids, 3);
 	assert_int_equal(c.request.pids[2], 3);
-	assert_true(c.request.subprocesses && c.request.threads && c.json && c.verbose);
+	assert_true(
+		c.request.subprocesses && c.request.threads && c.client.json && c.client.verbose);
 	assert_false(c.request.kernel || c.request.native);
 	assert_string_equal(c.request.source, "ebpf");
 }

@@ -269,6 +269,135 @@ static void test_no_table_and_no_file(void **state)
 	image_close(bare);
 }
 
+/* A child has its parent's mappings: one slice, and what one of them changes is its own. */
+static void test_fork_shares_the_slice(void **state)
+{
+	struct world *w = *state;
+	struct mapping added[2];
+	struct process child;
+	size_t n;
+
+	assert_int_equal(unwind_bind(w->unwind, &w->tables, NULL), 0);
+	map(w, 1, w->images[0], NULL);
+	w->process.layout = 7;
+	w->process.generation += 100;
+	assert_int_equal(unwind_process(w->unwind, &w->process, NULL), 0);
+	for (uint32_t pid = 2; pid < 50; pid++) { /* more than there are places */
+		child = w->process;
+		child.pid = pid;
+		child.generation += pid;
+		assert_int_equal(unwind_process(w->unwind, &child, NULL), 0);
+	}
+	/* The parent goes; what it leaves behind is still of use. */
+	unwind_forget(w->unwind, 1);
+	for (int i = 0; i < 4; i++)
+		unwind_reclaim(w->unwind);
+	w->process = child;
+	assert_int_equal(finish(w, 0, &n), WALK_COMPLETE);
+	memcpy(added, w->process_mappings, sizeof(added));
+	added[1] = added[0];
+	added[1].start += 0x1000000;
+	added[1].end += 0x1000000;
+	added[1].bias += 0x1000000;
+	added[1].image = w->images[1];
+	child.mappings = added;
+	child.n_mappings = 2;
+	child.layout = 8;
+	child.generation += 100;
+	assert_int_equal(unwind_process(w->unwind, &child, NULL), 0);
+	w->process.pid = 2;
+	w->process.generation = child.generation - 100 - 49 + 2;
+	assert_int_equal(finish(w, 0, &n), WALK_COMPLETE);
+	for (uint32_t pid = 2; pid < 50; pid++)
+		unwind_forget(w->unwind, pid);
+	for (int i = 0; i < 4; i++)
+		unwind_reclaim(w->unwind);
+	for (uint32_t pid = 50; pid < 54; pid++) /* all places are free again */
+		assert_int_equal(map(w, pid, w->images[0], w->images[1]), 0);
+}
+
+static void test_image_forgotten(void **state)
+{
+	struct world *w = *state;
+	struct unwind_stats stats;
+	uint32_t both;
+	size_t n;
+
+	assert_int_equal(unwind_bind(w->unwind, &w->tables, NULL), 0);
+	assert_int_equal(map(w, 1, w->images[0], w->images[1]), 0);
+	both = cells_used(w);
+	/* Still of use: it goes with the last that uses it, and as late as the kernel needs it. */
+	unwind_forget_image(w->unwind, w->images[0]);
+	assert_int_equal(finish(w, 0, &n), WALK_COMPLETE);
+	assert_int_equal(cells_used(w), both);
+	assert_int_equal(map(w, 1, w->images[1], NULL), 0);
+	unwind_reclaim(w->unwind);
+	assert_int_equal(cells_used(w), both);
+	unwind_reclaim(w->unwind);
+	assert_int_equal(cells_used(w), both / 2);
+	/* Idle: it goes at once. */
+	unwind_forget(w->unwind, 1);
+	unwind_reclaim(w->unwind);
+	unwind_reclaim(w->unwind);
+	assert_int_equal(cells_used(w), both / 2);
+	unwind_forget_image(w->unwind, w->images[1]);
+	assert_int_equal(cells_used(w), 0);
+	/* Another file may lie where it was. */
+	assert_int_equal(map(w, 1, w->images[0], w->images[1]), 0);
+	unwind_stats(w->unwind, &stats);
+	assert_int_equal(stats.tables, 4);
+	assert_int_equal(finish(w, 1, &n), WALK_COMPLETE);
+	unwind_forget_image(w->unwind, w->images[3]); /* never seen */
+}
+
+/* Weeks of programs, each a file of its own. */
+static void test_images_come_and_go(void **state)
+{
+	struct world *w = *state;
+	size_t n;
+
+	assert_int_equal(unwind_bind(w->unwind, &w->tables, NULL), 0);
+	for (uint32_t i = 1; i < 300; i++) {
+		struct image *image = file_of(10);
+
+		assert_int_equal(map(w, i, image, NULL), 0);
+		assert_int_equal(finish(w, 0, &n), WALK_COMPLETE);
+		if (i % 2) /* in either order */
+			unwind_forget_image(w->unwind, image);
+		unwind_forget(w->unwind, i);
+		unwind_reclaim(w->unwind);
+		unwind_reclaim(w->unwind);
+		unwind_reclaim(w->unwind);
+		if (!(i % 2))
+			unwind_forget_image(w->unwind, image);
+		image_close(image);
+		assert_int_equal(cells_used(w), 0);
+	}
+}
+
+/* Its first sample comes after its end: the tables are made for the walk, and the kernel is told
+ * nothing. */
+static void test_first_sample_after_the_end(void **state)
+{
+	struct world *w = *state;
+	size_t n;
+
+	assert_int_equal(unwind_bind(w->unwind, &w->tables, NULL), 0);
+	map(w, 1, w->images[0], NULL);
+	unwind_forget(w->unwind, 1);
+	memset(w->mappings, 0, sizeof(w->mappings));
+	w->process.pid = 2;
+	w->process.exited = true;
+	assert_int_equal(finish(w, 0, &n), WALK_COMPLETE);
+	assert_int_equal(n, 1);
+	for (size_t i = 0; i < N_MAPPINGS; i++)
+		assert_int_equal(w->mappings[i].end, 0);
+	w->process.n_mappings = 0; /* what was known last serves */
+	w->process.generation++;
+	assert_int_equal(finish(w, 0, &n), WALK_COMPLETE);
+	unwind_forget(w->unwind, 2);
+}
+
 static void test_sample_without_registers_stays(void **state)
 {
 	struct world *w = *state;
@@ -382,6 +511,10 @@ int main(void)
 		TEST(test_old_slice_stays_for_a_while),
 		TEST(test_nothing_to_do),
 		TEST(test_no_table_and_no_file),
+		TEST(test_fork_shares_the_slice),
+		TEST(test_image_forgotten),
+		TEST(test_images_come_and_go),
+		TEST(test_first_sample_after_the_end),
 		TEST(test_sample_without_registers_stays),
 		cmocka_unit_test(test_own_stack),
 	};
