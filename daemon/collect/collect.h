@@ -22,8 +22,9 @@ struct profd_rule;
 struct collect_options {
 	uint32_t rate_hz;
 	bool kernel_stacks, native_stacks;
-	bool per_cpu; /* events per CPU, for targets with very many threads, instead of per thread
-		       */
+	/* Events per CPU instead of per thread: for targets with very many threads, */
+	bool per_cpu;
+	bool host; /* or (it implies per_cpu) for every process there is */
 	uint32_t table_cells;    /* room for unwind rows, at least; rounded up */
 	uint32_t table_mappings; /* likewise */
 };
@@ -51,13 +52,21 @@ const struct collect_tables *collect_tables(const struct collect *c);
  * processes it starts. With `on_exec` nothing is sampled before its next exec. Sampling begins with
  * collect_start. -ESRCH: no such process. */
 int collect_attach(struct collect *c, uint32_t pid, bool children, bool on_exec, struct err *err);
+
+/* The same for every process of the host (options.host). To be called again when CPUs came online
+ * or went; what was sampling goes on sampling then. */
+int collect_host(struct collect *c, struct err *err);
+
 int collect_start(struct collect *c, struct err *err);
 
 /* Told of a new child of a process attached with `children`. */
 void collect_follow(struct collect *c, uint32_t pid);
 
-void collect_detach(
-	struct collect *c); /* stops sampling; what is in the ring can still be drained */
+/* Changes the rate of the events that are there. 0 or negative errno. */
+int collect_set_rate(struct collect *c, uint32_t rate_hz);
+
+/* Stops sampling; what is in the ring can still be drained, and collect_start starts it again. */
+void collect_detach(struct collect *c);
 
 int collect_fd(const struct collect *c); /* readable when the kernel asks for a drain soon */
 
@@ -72,5 +81,23 @@ struct collect_stats {
 	uint64_t running_ns; /* CPU time of the sampled threads; 0: not known (per_cpu) */
 };
 void collect_stats(const struct collect *c, struct collect_stats *stats);
+
+/* ---- what works here (profd doctor) ------------------------------------------------------------
+ */
+
+enum collect_result { CHECK_OK, CHECK_WARNING, CHECK_FAILED };
+enum { COLLECT_CHECKS_MAX = 32 };
+
+struct collect_check {
+	const char *name;           /* constant */
+	enum collect_result result; /* CHECK_FAILED: nothing can be sampled because of it */
+	char found[200];            /* what was found, for people; may hold text of the system's */
+	char fix[300];              /* the next step; "": none. Also with CHECK_OK, as advice */
+};
+
+/* Tries out and reads what sampling needs, as this process, and says how to get what is missing:
+ * COLLECT_CHECKS_MAX at most. Loads the real programs for a moment. Fills out[0..] up to `cap`;
+ * returns how many. Never fails: what cannot be read is a finding. */
+size_t collect_probe(struct collect_check *out, size_t cap);
 
 #endif

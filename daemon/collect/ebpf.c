@@ -102,7 +102,7 @@ static int skeleton_load(struct collect *c, struct err *err)
 	c->skeleton->rodata->profd_weight_ns = c->use_cycles ? NS_PER_S / c->options.rate_hz : 0;
 	c->skeleton->rodata->profd_kernel_stacks = c->options.kernel_stacks;
 	c->skeleton->data->profd_native_stacks = c->options.native_stacks;
-	c->skeleton->rodata->profd_filter_targets = c->options.per_cpu;
+	c->skeleton->rodata->profd_filter_targets = c->options.per_cpu && !c->options.host;
 	rc = sample_bpf__load(c->skeleton);
 	return rc ? load_error(err, rc) : 0;
 }
@@ -160,6 +160,7 @@ struct collect *collect_open(const struct collect_options *options, struct err *
 		return NULL;
 	}
 	c->options = *options;
+	c->options.per_cpu |= options->host;
 	c->random = clock_now_ns() | 1;
 	c->event_of_tid = map_new(sizeof(uint32_t), sizeof(size_t));
 	c->python = calloc(PROFD_MAX_PYTHON_FRAMES, sizeof(*c->python));

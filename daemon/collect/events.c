@@ -84,6 +84,7 @@ static void attr_fill(struct collect *c, struct perf_event_attr *attr)
 		attr->config = PERF_COUNT_SW_CPU_CLOCK;
 		attr->sample_period = period_draw(c);
 	}
+	attr->exclude_idle = c->options.per_cpu;
 }
 
 static struct event *event_add(struct collect *c, int fd)
@@ -239,6 +240,23 @@ static void files_limit_raise(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+int collect_host(struct collect *c, struct err *err)
+{
+	bool again = c->n_events > 0;
+	int rc;
+
+	files_limit_raise();
+	events_drop(c, 0);
+	rc = attach_cpus(c);
+	if (rc == -EACCES || rc == -EPERM)
+		return err_set(err, rc,
+			"sampling every process is not permitted; run as root, or give profd CAP_PERFMON "
+			"and CAP_BPF");
+	if (rc < 0)
+		return err_set(err, rc, "cannot sample the CPUs: %s", strerror(-rc));
+	return again ? collect_start(c, err) : 0;
+}
+
 int collect_attach(struct collect *c, uint32_t pid, bool children, bool on_exec, struct err *err)
 {
 	int rc = 0;
@@ -297,12 +315,24 @@ uint64_t events_running_ns(const struct collect *c)
 	return sum;
 }
 
+static int event_set_period(struct event *event, uint64_t period)
+{
+	if (ioctl(event->fd, PERF_EVENT_IOC_PERIOD, &period) < 0)
+		return -errno;
+	event->before_ns = event->period_ns;
+	event->period_ns = period;
+	event->changed_ns = clock_now_ns();
+	return 0;
+}
+
 void events_sampled(struct collect *c, struct sample *s)
 {
 	size_t *index = map_get(c->event_of_tid, c->options.per_cpu ? &s->cpu : &s->tid);
 	struct event *event = index ? &c->events[*index] : NULL;
 	uint64_t period;
 
+	if (c->use_cycles)
+		s->weight_ns = NS_PER_S / c->options.rate_hz;
 	if (!event || c->use_cycles)
 		return;
 	/* The kernel goes on telling the period that the event was opened with. */
@@ -315,9 +345,20 @@ void events_sampled(struct collect *c, struct sample *s)
 	event->mirror = !event->mirror;
 	period = event->mirror ? 2 * (NS_PER_S / c->options.rate_hz) - event->period_ns
 			       : period_draw(c);
-	if (ioctl(event->fd, PERF_EVENT_IOC_PERIOD, &period) < 0)
-		return;
-	event->before_ns = event->period_ns;
-	event->period_ns = period;
-	event->changed_ns = clock_now_ns();
+	event_set_period(event, period);
+}
+
+int collect_set_rate(struct collect *c, uint32_t rate_hz)
+{
+	int rc = 0;
+
+	c->options.rate_hz = rate_hz;
+	for (size_t i = 0; i < c->n_events && !rc; i++) {
+		struct event *event = &c->events[i];
+
+		/* The kernel takes a frequency where the event was opened with one. */
+		rc = event_set_period(event, c->use_cycles ? rate_hz : period_draw(c));
+		event->mirror = false;
+	}
+	return rc;
 }
