@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Questions to a store: windows of a time, the samples in them, one profile. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/map.h"
+#include "store/pack.h"
+#include "store/reader.h"
+#include "store/forest.h"
+
+enum { TITLE_BYTES_MAX = 256, NAME_BYTES = 512, WINDOWS_MAX = 1 << 24 };
+
+#define NO_MATCH UINT32_MAX
+
+static int no_memory(struct err *err)
+{
+	return err_set(err, -ENOMEM,
+		"not enough memory for the answer; ask for a shorter time or fewer processes");
+}
+
+/* ---- the parts of a read -----------------------------------------------------------------------
+ */
+
+struct read_window {
+	int64_t id;
+	uint64_t start_unix_ns, duration_ns;
+};
+
+struct series_key {
+	int64_t series;
+	uint64_t thread; /* 0: the series itself */
+};
+
+struct reading {
+	struct store_reader *r;
+	const struct store_query *q;
+	struct profile *p;
+	struct read_window *windows;
+	size_t n_windows, cap_windows;
+	struct chosen chosen;
+	struct forest forest;
+	struct map *roots; /* struct series_key -> node, or NO_MATCH */
+	/* counts of the open slice by node, and which of them are not 0 */
+	uint32_t *slice_counts, *touched;
+	size_t n_slice_counts, n_touched, cap_counts;
+	double requested, achieved; /* weighted sums */
+	struct err *err;
+};
+
+static void reading_free(struct reading *g)
+{
+	free(g->windows);
+	chosen_free(&g->chosen);
+	forest_free(&g->forest);
+	map_free(g->roots);
+	free(g->slice_counts);
+	free(g->touched);
+}
+
+/* ---- windows and how good they are -------------------------------------------------------------
+ */
+
+static int window_add(struct reading *g, const struct read_window *w)
+{
+	if (g->n_windows == g->cap_windows) {
+		size_t cap = g->cap_windows ? g->cap_windows * 2 : 256;
+		struct read_window *windows;
+
+		if (cap > WINDOWS_MAX)
+			return -E2BIG;
+		windows = realloc(g->windows, cap * sizeof(*windows));
+		if (!windows)
+			return -ENOMEM;
+		g->windows = windows;
+		g->cap_windows = cap;
+	}
+	g->windows[g->n_windows++] = *w;
+	return 0;
+}
+
+static uint64_t column(sqlite3_stmt *s, int i)
+{
+	int64_t value = sqlite3_column_int64(s, i);
+
+	return value > 0 ? (uint64_t)value : 0;
+}
+
+static void quality_add(struct reading *g, sqlite3_stmt *s, uint64_t duration_ns)
+{
+	struct profile_quality *q = &g->p->quality;
+	uint64_t rss = column(s, 12);
+
+	q->duration_ns += duration_ns;
+	q->lost += column(s, 3);
+	q->truncated += column(s, 4);
+	q->unmerged += column(s, 5);
+	q->frames_seen += column(s, 6);
+	q->unsymbolized_frames += column(s, 7);
+	g->requested += sqlite3_column_double(s, 8) * (double)duration_ns;
+	g->achieved += sqlite3_column_double(s, 9) * (double)duration_ns;
+	q->profiler_cpu_ns += column(s, 10);
+	q->profiler_kernel_ns += column(s, 11);
+	if (rss > q->profiler_rss_bytes)
+		q->profiler_rss_bytes = rss;
+}
+
+static int64_t bound(uint64_t unix_ns, int64_t none)
+{
+	return !unix_ns ? none : unix_ns > INT64_MAX ? INT64_MAX : (int64_t)unix_ns;
+}
+
+static int windows_read(struct reading *g)
+{
+	struct db *db = &g->r->db;
+	sqlite3_stmt *s;
+	int rc = db_use(db, READ_WINDOWS, &s, g->err, "ii", bound(g->q->since_unix_ns, -1),
+		bound(g->q->until_unix_ns, INT64_MAX));
+
+	while (!rc && (rc = db_step(db, s, g->err)) == 1) {
+		struct read_window w = {sqlite3_column_int64(s, 0), column(s, 1), column(s, 2)};
+
+		rc = 0;
+		if (w.start_unix_ns > INT64_MAX / 2 || w.duration_ns > PACK_NUMBER_MAX) {
+			db_done(s);
+			return reader_damaged(db, g->err, "a window's time makes no sense", w.id);
+		}
+		quality_add(g, s, w.duration_ns);
+		if (window_add(g, &w) < 0) {
+			db_done(s);
+			return no_memory(g->err);
+		}
+	}
+	if (g->p->quality.duration_ns) {
+		g->p->quality.requested_hz = g->requested / (double)g->p->quality.duration_ns;
+		g->p->quality.achieved_hz = g->achieved / (double)g->p->quality.duration_ns;
+	}
+	return rc;
+}
+
+static void walk_take(struct profile_quality *q, const char *cause, uint64_t samples)
+{
+	bool native = !strncmp(cause, "native-", 7), python = !strncmp(cause, "python-", 7);
+
+	for (enum walk_end end = 0; end < WALK_ENDS && (native || python); end++)
+		if (!strcmp(cause + 7, walk_end_name(end)))
+			(native ? q->native_end : q->python_end)[end] += samples;
+}
+
+static int walks_read(struct reading *g)
+{
+	struct db *db = &g->r->db;
+	sqlite3_stmt *s;
+	int rc = db_use(db, READ_WALKS, &s, g->err, "ii", bound(g->q->since_unix_ns, -1),
+		bound(g->q->until_unix_ns, INT64_MAX));
+
+	while (!rc && (rc = db_step(db, s, g->err)) == 1) {
+		const char *cause = (const char *)sqlite3_column_text(s, 0);
+
+		rc = 0;
+		if (cause)
+			walk_take(&g->p->quality, cause, column(s, 1));
+	}
+	return rc;
+}
+
+/* ---- roots -------------------------------------------------------------------------------------
+ */
+
+struct series_row {
+	uint32_t pid;
+	char comm[NAME_BYTES], container[NAME_BYTES];
+};
+
+static int series_read(struct reading *g, int64_t series, struct series_row *row)
+{
+	struct db *db = &g->r->db;
+	const char *comm, *container;
+	sqlite3_stmt *s;
+	int rc = db_use(db, READ_SERIES, &s, g->err, "i", series);
+
+	if (!rc)
+		rc = db_step(db, s, g->err);
+	if (rc < 0)
+		return rc;
+	if (!rc)
+		return reader_damaged(db, g->err, "a process is missing", series);
+	row->pid = (uint32_t)sqlite3_column_int64(s, 0);
+	comm = (const char *)sqlite3_column_text(s, 1);
+	container = (const char *)sqlite3_column_text(s, 2);
+	snprintf(row->comm, sizeof(row->comm), "%s", comm && *comm ? comm : "?");
+	snprintf(row->container, sizeof(row->container), "%s",
+		container && *container ? container : "(host)");
+	db_done(s);
+	return 0;
+}
+
+/* The line of a process's frame keeps apart those that had the same name and PID one after the
+ * other. */
+static int series_root(struct reading *g, int64_t series, uint32_t *node)
+{
+	char name[NAME_BYTES + 32];
+	struct series_row row;
+	uint32_t parent = 0;
+	int rc;
+
+	*node = 0;
+	if (g->q->root == STORE_ROOT_NONE)
+		return 0;
+	rc = series_read(g, series, &row);
+	if (rc < 0)
+		return rc;
+	if (g->q->root == STORE_ROOT_CONTAINER)
+		rc = forest_root(&g->forest, 0, FRAME_CONTAINER, row.container, 0, &parent, g->err);
+	if (rc < 0)
+		return rc;
+	if (g->q->root == STORE_ROOT_COMM || g->q->root == STORE_ROOT_CONTAINER)
+		return forest_root(&g->forest, parent, FRAME_PROCESS, row.comm, 0, node, g->err);
+	snprintf(name, sizeof(name), "%s (%u)", row.comm, row.pid);
+	return forest_root(&g->forest, 0, FRAME_PROCESS, name, (uint32_t)series, node, g->err);
+}
+
+static int thread_root(
+	struct reading *g, int64_t series, uint32_t number, uint32_t parent, uint32_t *node)
+{
+	struct db *db = &g->r->db;
+	char name[NAME_BYTES], label[NAME_BYTES + 32];
+	sqlite3_stmt *s;
+	const char *text;
+	uint32_t tid;
+	int rc = db_use(db, READ_THREAD, &s, g->err, "ii", series, (int64_t)number);
+
+	if (!rc)
+		rc = db_step(db, s, g->err);
+	if (rc < 0)
+		return rc;
+	if (!rc)
+		return reader_damaged(db, g->err, "a thread is missing of process", series);
+	tid = (uint32_t)sqlite3_column_int64(s, 0);
+	text = (const char *)sqlite3_column_text(s, 1);
+	snprintf(name, sizeof(name), "%s", text ? text : "");
+	db_done(s);
+	*node = parent;
+	if (!thread_chosen(g->q, tid, name))
+		*node = NO_MATCH;
+	else if (g->q->root == STORE_ROOT_THREAD) {
+		snprintf(label, sizeof(label), "%s (%u)", *name ? name : "?", tid);
+		rc = forest_root(&g->forest, parent, FRAME_THREAD, label, tid, node, g->err);
+	}
+	return rc;
+}
+
+/* The node below which a thread's stacks stand, or NO_MATCH. */
+static int root_of(struct reading *g, const struct pack_entry *e, uint32_t *node)
+{
+	bool by_thread = g->q->threads.n || g->q->root == STORE_ROOT_THREAD, fresh;
+	struct series_key key = {(int64_t)e->series, by_thread ? e->thread : 0};
+	uint32_t *known = map_put(g->roots, &key, &fresh), parent;
+	int rc = 0;
+
+	if (!known)
+		return no_memory(g->err);
+	if (fresh) {
+		*known = NO_MATCH;
+		if (chosen_has(&g->chosen, (int64_t)e->series)) {
+			rc = series_root(g, (int64_t)e->series, &parent);
+			if (!rc)
+				rc = by_thread
+					     ? thread_root(g, key.series, e->thread, parent, known)
+					     : (*known = parent, 0);
+		}
+	}
+	*node = *known;
+	return rc;
+}
+
+/* ---- samples -----------------------------------------------------------------------------------
+ */
+
+/* Room for the counts of every node there is. */
+static int counts_room(struct reading *g)
+{
+	size_t cap = g->forest.cap_nodes;
+	uint32_t *counts, *touched;
+
+	if (g->n_slice_counts >= g->forest.n_nodes)
+		return 0;
+	counts = realloc(g->slice_counts, cap * sizeof(*counts));
+	if (!counts)
+		return -ENOMEM;
+	memset(counts + g->n_slice_counts, 0, (cap - g->n_slice_counts) * sizeof(*counts));
+	g->slice_counts = counts;
+	touched = realloc(g->touched, cap * sizeof(*touched));
+	if (!touched)
+		return -ENOMEM;
+	g->touched = touched;
+	g->n_slice_counts = cap;
+	return 0;
+}
+
+static int sample_take(struct reading *g, uint32_t node, uint64_t samples, uint64_t period_ns)
+{
+	struct stack_node *n = &g->forest.nodes[node];
+	uint64_t weight;
+
+	if (__builtin_mul_overflow(samples, period_ns, &weight) ||
+		__builtin_add_overflow(n->self_weight_ns, weight, &n->self_weight_ns))
+		return -EUCLEAN;
+	n->self_samples += samples;
+	g->p->quality.samples += samples;
+	if (!g->q->slices_max)
+		return 0;
+	if (counts_room(g) < 0)
+		return -ENOMEM;
+	if (!g->slice_counts[node])
+		g->touched[g->n_touched++] = node;
+	if (__builtin_add_overflow(g->slice_counts[node], samples, &g->slice_counts[node]))
+		g->slice_counts[node] = UINT32_MAX;
+	return 0;
+}
+
+static int row_decode(struct reading *g, int64_t window, uint64_t period_ns, struct unpacker *u)
+{
+	struct pack_entry of = {0}; /* whose root it is */
+	uint32_t root = NO_MATCH, node;
+	int rc;
+
+	while ((rc = unpacker_next(u)) == 1) {
+		if (u->now.series != of.series || u->now.thread != of.thread) {
+			of = u->now;
+			rc = root_of(g, &of, &root);
+			if (rc < 0)
+				return rc;
+		}
+		if (root == NO_MATCH)
+			continue;
+		rc = forest_node(&g->forest, root, u->now.stack, &node, g->err);
+		if (rc < 0)
+			return rc;
+		rc = sample_take(g, node, u->now.samples, period_ns);
+		if (rc == -ENOMEM)
+			return no_memory(g->err);
+		if (rc < 0)
+			break;
+	}
+	return rc < 0 ? reader_damaged(
+				&g->r->db, g->err, "the samples make no sense of window", window)
+		      : 0;
+}
+
+static int window_decode(struct reading *g, const struct read_window *w)
+{
+	struct db *db = &g->r->db;
+	sqlite3_stmt *s;
+	int rc = db_use(db, READ_COUNTS, &s, g->err, "i", w->id);
+
+	while (!rc && (rc = db_step(db, s, g->err)) == 1) {
+		int64_t period_ns = sqlite3_column_int64(s, 0), first = sqlite3_column_int64(s, 1);
+		struct unpacker u;
+
+		rc = 0;
+		if (!chosen_any(&g->chosen, first, sqlite3_column_int64(s, 2)))
+			continue;
+		unpacker_init(&u, (uint64_t)first, sqlite3_column_blob(s, 3),
+			(size_t)sqlite3_column_bytes(s, 3));
+		if (first < 0 || period_ns <= 0 || (uint64_t)period_ns > PACK_NUMBER_MAX)
+			rc = reader_damaged(
+				db, g->err, "the samples make no sense of window", w->id);
+		else
+			rc = row_decode(g, w->id, (uint64_t)period_ns, &u);
+		if (rc < 0)
+			db_done(s);
+	}
+	return rc;
+}
+
+/* ---- slices ------------------------------------------------------------------------------------
+ */
+
+static int compare_nodes(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int slice_end(struct reading *g, const struct read_window *first, uint64_t duration_ns)
+{
+	struct profile *p = g->p;
+	size_t need = p->n_counts + g->n_touched;
+
+	if (need > g->cap_counts) {
+		size_t cap = need + need / 2;
+		struct profile_count *counts = realloc(p->counts, cap * sizeof(*counts));
+
+		if (!counts)
+			return no_memory(g->err);
+		p->counts = counts;
+		g->cap_counts = cap;
+	}
+	p->slices[p->n_slices++] = (struct profile_slice){.start_unix_ns = first->start_unix_ns,
+		.duration_ns = duration_ns,
+		.first = p->n_counts,
+		.n = g->n_touched};
+	if (g->n_touched)
+		qsort(g->touched, g->n_touched, sizeof(*g->touched), compare_nodes);
+	for (size_t i = 0; i < g->n_touched; i++) {
+		uint32_t node = g->touched[i];
+
+		p->counts[p->n_counts++] = (struct profile_count){node, g->slice_counts[node]};
+		g->slice_counts[node] = 0;
+	}
+	g->n_touched = 0;
+	return 0;
+}
+
+/* A slice is closed as soon as it has its share of the time; so there are `slices_max` at most. */
+static int windows_decode(struct reading *g)
+{
+	size_t max = g->q->slices_max, first = 0;
+	uint64_t share = 0, duration_ns = 0;
+	int rc = 0;
+
+	if (max > g->n_windows)
+		max = g->n_windows;
+	else if (max)
+		share = (g->p->quality.duration_ns + max - 1) / max;
+	if (max) {
+		g->p->slices = calloc(max, sizeof(*g->p->slices));
+		if (!g->p->slices)
+			return no_memory(g->err);
+	}
+	for (size_t i = 0; i < g->n_windows && !rc; i++) {
+		rc = window_decode(g, &g->windows[i]);
+		duration_ns += g->windows[i].duration_ns;
+		if (!max || rc < 0)
+			continue;
+		if (i + 1 < g->n_windows && (duration_ns < share || g->p->n_slices + 1 == max))
+			continue;
+		rc = slice_end(g, &g->windows[first], duration_ns);
+		first = i + 1;
+		duration_ns = 0;
+	}
+	return rc;
+}
+
+/* ---- the profile -------------------------------------------------------------------------------
+ */
+
+static void title_list(struct buf *b, const char *one, const struct store_texts *texts)
+{
+	if (!texts->n)
+		return;
+	buf_printf(b, "%s%s %.64s", b->len ? ", " : "", one, texts->list[0]);
+	if (texts->n > 1)
+		buf_printf(b, " and %zu more", texts->n - 1);
+}
+
+static int title_make(struct reading *g)
+{
+	const struct store_query *q = g->q;
+	struct buf b;
+
+	buf_init(&b, 4 * TITLE_BYTES_MAX);
+	if (q->n_pids)
+		buf_printf(&b, "PID %u", q->pids[0]);
+	if (q->n_pids > 1)
+		buf_printf(&b, " and %zu more", q->n_pids - 1);
+	title_list(&b, "command", &q->comms);
+	title_list(&b, "container", &q->containers);
+	title_list(&b, "user", &q->users);
+	title_list(&b, "thread", &q->threads);
+	if (!b.len)
+		buf_puts(&b, q->one_uid ? "all processes of the user" : "all processes");
+	if (b.error) {
+		buf_free(&b);
+		return no_memory(g->err);
+	}
+	g->p->title = b.data;
+	g->p->source = strdup("store");
+	return g->p->source ? 0 : no_memory(g->err);
+}
+
+static void span_make(struct reading *g)
+{
+	struct store_span *span = &g->r->span;
+
+	*span = (struct store_span){.windows = g->n_windows};
+	for (size_t i = 0; i < g->n_windows; i++) {
+		const struct read_window *w = &g->windows[i];
+
+		if (w->start_unix_ns + w->duration_ns > span->last_unix_ns)
+			span->last_unix_ns = w->start_unix_ns + w->duration_ns;
+		if (w->duration_ns > span->longest_ns)
+			span->longest_ns = w->duration_ns;
+		span->covered_ns += w->duration_ns;
+	}
+	span->first_unix_ns = g->n_windows ? g->windows[0].start_unix_ns : 0;
+	g->p->start_unix_ns = span->first_unix_ns;
+}
+
+static int read_all(struct reading *g)
+{
+	int rc = forest_init(&g->forest, &g->r->db, g->q->kernel, g->err);
+
+	if (!rc)
+		rc = title_make(g);
+	if (!rc)
+		rc = chosen_make(&g->chosen, &g->r->db, g->q, g->err);
+	if (!rc)
+		rc = windows_read(g);
+	if (!rc)
+		rc = walks_read(g);
+	if (!rc)
+		rc = windows_decode(g);
+	if (!rc)
+		rc = forest_move(&g->forest, g->p, g->err);
+	if (!rc)
+		span_make(g);
+	return rc;
+}
+
+int store_read(
+	struct store_reader *r, const struct store_query *q, struct profile **out, struct err *err)
+{
+	struct reading g = {.r = r, .q = q, .err = err};
+	int rc;
+
+	g.p = calloc(1, sizeof(*g.p));
+	g.roots = map_new(sizeof(struct series_key), sizeof(uint32_t));
+	if (!g.p || !g.roots)
+		rc = no_memory(err);
+	else
+		rc = db_exec(&r->db, "BEGIN", err);
+	if (!rc) {
+		rc = read_all(&g);
+		db_rollback(&r->db);
+	}
+	reading_free(&g);
+	*out = rc ? NULL : g.p;
+	if (rc)
+		profile_free(g.p);
+	return rc;
+}
