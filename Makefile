@@ -38,7 +38,7 @@ override LDFLAGS  += -Wl,-z,relro,-z,now -Wl,--as-needed
 
 # Goals that compile something themselves need the tools; the others start a make for it after
 # `deps`.
-INDIRECT := help deps deps-% demo check bench bench-% check-rooms check-format clean
+INDIRECT := help deps deps-% demo check bench bench-% check-rooms check-format clean uninstall
 ifneq ($(filter-out $(INDIRECT),$(or $(MAKECMDGOALS),all)),)
 missing := $(strip $(foreach tool,$(CC) $(CLANG) $(BPFTOOL) pkg-config,\
 	$(if $(shell command -v $(firstword $(tool)) 2>/dev/null),,$(tool))))
@@ -106,12 +106,44 @@ $(OUT)/gen/%.sql.h: schema/%.sql
 	$(call say,EMBED,$@)
 	$(call embed,sql_$(notdir $*))
 
-.PHONY: install
-install: all ## install the binary, licences and README below $(DESTDIR)$(PREFIX)
+# Units and the like go where systemd looks for them below a prefix, settings to /etc.
+SYSCONFDIR  ?= /etc
+DOCDIR      := $(PREFIX)/share/doc/profd
+UNITDIR     ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+CONFIG      := $(SYSCONFDIR)/profd/profd.conf
+# The option is left out where it names what the daemon reads by itself.
+unit_edit    = sed -e 's|@BINDIR@|$(PREFIX)/bin|g' -e 's|@DOCDIR@|$(DOCDIR)|g' \
+               -e 's|@CONFIG@|$(if $(filter /etc,$(SYSCONFDIR)),, --config $(CONFIG))|g'
+
+.PHONY: install uninstall
+install: all ## install program, units, settings and README below $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(OUT)/profd '$(DESTDIR)$(PREFIX)/bin/profd'
-	install -D -m 644 README.md '$(DESTDIR)$(PREFIX)/share/doc/profd/README.md'
-	install -D -m 644 LICENSE '$(DESTDIR)$(PREFIX)/share/doc/profd/LICENSE'
-	install -D -m 644 bpf/LICENSE '$(DESTDIR)$(PREFIX)/share/doc/profd/LICENSE.bpf'
+	install -D -m 644 README.md '$(DESTDIR)$(DOCDIR)/README.md'
+	install -D -m 644 LICENSE '$(DESTDIR)$(DOCDIR)/LICENSE'
+	install -D -m 644 bpf/LICENSE '$(DESTDIR)$(DOCDIR)/LICENSE.bpf'
+	install -D -m 644 systemd/profd.conf '$(DESTDIR)$(DOCDIR)/profd.conf'
+	install -d -m 755 '$(DESTDIR)$(UNITDIR)'
+	$(unit_edit) systemd/profd.service.in > '$(DESTDIR)$(UNITDIR)/profd.service'
+	chmod 644 '$(DESTDIR)$(UNITDIR)/profd.service'
+	install -D -m 644 systemd/profd.socket '$(DESTDIR)$(UNITDIR)/profd.socket'
+	install -D -m 644 systemd/profd.sysusers '$(DESTDIR)$(SYSUSERSDIR)/profd.conf'
+	install -D -m 644 systemd/profd.tmpfiles '$(DESTDIR)$(TMPFILESDIR)/profd.conf'
+	test -e '$(DESTDIR)$(CONFIG)' || \
+		install -D -m 644 systemd/profd.conf '$(DESTDIR)$(CONFIG)'
+	$(if $(DESTDIR),,@echo 'next, for continuous profiling: systemd-sysusers &&' \
+		'systemctl daemon-reload && systemctl enable --now profd')
+
+# The store stays, and so do settings that were changed.
+uninstall: ## remove what `make install` has put there, but the store and changed settings
+	rm -f '$(DESTDIR)$(PREFIX)/bin/profd' '$(DESTDIR)$(UNITDIR)/profd.service' \
+		'$(DESTDIR)$(UNITDIR)/profd.socket' '$(DESTDIR)$(SYSUSERSDIR)/profd.conf' \
+		'$(DESTDIR)$(TMPFILESDIR)/profd.conf'
+	if cmp -s '$(DESTDIR)$(DOCDIR)/profd.conf' '$(DESTDIR)$(CONFIG)'; then \
+		rm -f '$(DESTDIR)$(CONFIG)'; rmdir '$(DESTDIR)$(SYSCONFDIR)/profd'; fi
+	rm -f $(patsubst %,'$(DESTDIR)$(DOCDIR)/%',README.md LICENSE LICENSE.bpf profd.conf)
+	if [ -d '$(DESTDIR)$(DOCDIR)' ]; then rmdir '$(DESTDIR)$(DOCDIR)'; fi
 
 # ---- tests ---------------------------------------------------------------------------------------
 

@@ -39,7 +39,8 @@ static int unknown_command(const struct cli_command *const *commands, const char
 	struct err err;
 
 	for (; *commands && n < COMMANDS_MAX; commands++)
-		names[n++] = (*commands)->name;
+		if ((*commands)->group)
+			names[n++] = (*commands)->name;
 	nearest = cli_nearest(word, names, n);
 	err_set(&err, -1, "there is no command '%.60s'%s%s%s", word,
 		nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");

@@ -3,6 +3,7 @@
 #ifndef PROFD_CLI_COMMAND_H
 #define PROFD_CLI_COMMAND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -26,10 +27,13 @@ struct cli_example {
 
 struct cli_command {
 	const char *name;
+	const char *group;   /* its heading in the overview; NULL: it is not for people */
 	const char *summary; /* one line of the overview */
 	const char *usage;   /* what follows `profd NAME `; several lines are separated by \n */
 	const char *about;   /* paragraphs after the examples; lines are printed as they are */
 	const struct cli_example *examples;
+	unsigned n_shown;   /* how many of them the overview has */
+	bool takes_command; /* words behind `--` are a command to run; else `--` is an error */
 	const struct cli_option *options;
 	const char *trailer; /* lines after the options: exit status and the like */
 	int (*run)(
@@ -57,6 +61,8 @@ const char *cli_nearest(const char *word, const char *const *names, size_t n);
 /* Reports wrong usage and where to read on; returns CLI_USAGE. `command` may be NULL. */
 int cli_wrong_usage(const struct cli_command *command, const struct err *err);
 
-extern const struct cli_command record_command;
+extern const struct cli_command record_command, daemon_command, ps_command, status_command,
+	report_command, pause_command, resume_command, doctor_command;
+extern const struct cli_command engine_command; /* for the daemon, not for people */
 
 #endif

@@ -2,26 +2,35 @@
 /* Help that teaches by example, made from the same tables that parsing uses. */
 #include "cli/command.h"
 
+#include <limits.h>
 #include <string.h>
 
-static void print_examples(FILE *to, const struct cli_example *examples)
+static void print_examples(FILE *to, const struct cli_example *examples, unsigned most)
 {
-	for (const struct cli_example *e = examples; e->line; e++)
+	for (const struct cli_example *e = examples; e->line && most--; e++)
 		fprintf(to, "  %s\n      %s\n", e->line, e->what);
 }
 
 void cli_help_overview(FILE *to, const struct cli_command *const *commands)
 {
+	const char *group = NULL;
+
 	fprintf(to,
 		"profd %s: shows where running programs spend their time, without stopping or\n"
 		"changing them: Python, native and kernel frames in one stack.\n\nFor example:\n",
 		PROFD_VERSION);
 	for (const struct cli_command *const *c = commands; *c; c++)
-		print_examples(to, (*c)->examples);
-	fprintf(to, "\nCommands:\n");
-	for (const struct cli_command *const *c = commands; *c; c++)
+		print_examples(to, (*c)->examples, (*c)->n_shown);
+	for (const struct cli_command *const *c = commands; *c; c++) {
+		if (!(*c)->group)
+			continue;
+		if (!group || strcmp(group, (*c)->group) != 0)
+			fprintf(to, "\n%s:\n", (*c)->group);
+		group = (*c)->group;
 		fprintf(to, "  %-10s %s\n", (*c)->name, (*c)->summary);
-	fprintf(to, "  %-10s %s\n", "help", "this overview; `profd help COMMAND` for one command");
+	}
+	fprintf(to, "\n  %-10s %s\n", "help",
+		"this overview; `profd help COMMAND` for one command");
 	fprintf(to, "\n`profd --version` tells the version.\n");
 }
 
@@ -66,7 +75,7 @@ void cli_help_command(FILE *to, const struct cli_command *command)
 
 	print_usage(to, command);
 	fprintf(to, "\n%s\n\nFor example:\n", command->summary);
-	print_examples(to, command->examples);
+	print_examples(to, command->examples, UINT_MAX);
 	if (command->about)
 		fprintf(to, "\n%s\n", command->about);
 	fprintf(to, "\nOptions:\n");

@@ -5,6 +5,14 @@
 
 static const struct cli_command *const commands[] = {
 	&record_command,
+	&report_command,
+	&ps_command,
+	&status_command,
+	&daemon_command,
+	&pause_command,
+	&resume_command,
+	&doctor_command,
+	&engine_command,
 	NULL,
 };
 

@@ -122,10 +122,14 @@ static int refuse_word(const struct parser *p, const char *word)
 {
 	const char *name = p->command->name;
 
-	if (word[strspn(word, "0123456789,")] == '\0' && *word)
+	if (word[strspn(word, "0123456789,")] == '\0' && *word &&
+		find_long(p->command, "pid", strlen("pid")))
 		return err_set(p->err, -EINVAL,
 			"'%.60s' is no option; for a process: profd %s --pid %.60s", word, name,
 			word);
+	if (!p->command->takes_command)
+		return err_set(p->err, -EINVAL,
+			"'%.60s' is no option, and profd %s takes nothing else", word, name);
 	return err_set(p->err, -EINVAL,
 		"'%.60s' is no option; put -- before a command to run: profd %s ... -- %.60s", word,
 		name, word);
@@ -141,11 +145,13 @@ int cli_parse(const struct cli_command *command, int argc, char **argv, void *co
 		const char *word = argv[p.at++];
 		int rc;
 
-		if (!strcmp(word, "--")) {
+		if (!strcmp(word, "--") && p.command->takes_command) {
 			*rest = argv + p.at;
 			return CLI_PARSED;
 		}
-		if (word[0] == '-' && word[1] == '-')
+		if (!strcmp(word, "--"))
+			rc = refuse_word(&p, word);
+		else if (word[0] == '-' && word[1] == '-')
 			rc = parse_long(&p, word);
 		else if (word[0] == '-' && word[1])
 			rc = parse_letters(&p, word);

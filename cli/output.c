@@ -248,7 +248,7 @@ int output_commit(struct output *o, struct err *err)
 	struct stat st;
 	int rc = fstat(o->fd, &st) < 0 ? cannot_write(o, errno, err) : 0;
 
-	if (!rc && !st.st_size)
+	if (!rc && !st.st_size && !o->may_be_empty)
 		rc = err_set(
 			err, -ENODATA, "the engine wrote nothing into %.200s", output_label(o));
 	if (!rc) {

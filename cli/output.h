@@ -20,8 +20,9 @@ struct output {
 	int direct_fd;       /* of `-`, a pipe, a device */
 	char path[PATH_MAX]; /* as people know it; "-" is standard output */
 	char name[NAME_MAX + 1];
-	char aside[64]; /* hidden name that exists in the folder; "": none */
-	uint64_t bytes; /* after output_commit() */
+	char aside[64];    /* hidden name that exists in the folder; "": none */
+	uint64_t bytes;    /* after output_commit() */
+	bool may_be_empty; /* to be set after output_open(); else nothing written is a failure */
 };
 
 const char *output_label(const struct output *o); /* its name for people */

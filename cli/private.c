@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -64,46 +65,52 @@ __attribute__((noreturn)) static void engine_main(
 	_exit(pipeline_serve(ENGINE_SOCKET) < 0);
 }
 
-int engine_start(struct engine *e, const struct signals *signals, struct err *err)
+int private_start(struct peer *p, const struct signals *signals, struct err *err)
 {
 	int pair[2];
 	pid_t parent = getpid();
 
-	*e = (struct engine){0};
+	*p = (struct peer){0};
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set(err, -errno, "cannot connect to the engine: %s", strerror(errno));
-	e->pid = fork();
-	if (e->pid < 0) {
-		e->pid = 0;
+	p->engine = fork();
+	if (p->engine < 0) {
+		p->engine = 0;
 		err_set(err, -errno, "cannot start the engine: %s", strerror(errno));
 		fd_close(&pair[0]);
 		fd_close(&pair[1]);
 		return err->code;
 	}
-	if (!e->pid) {
+	if (!p->engine) {
 		fd_close(&pair[0]);
 		engine_main(pair[1], parent, signals);
 	}
 	fd_close(&pair[1]);
-	e->channel = channel_new(pair[0], err);
-	return e->channel ? serve_send_hello(e->channel, err) : err->code;
+	p->channel = channel_new(pair[0], err);
+	return p->channel ? serve_send_hello(p->channel, err) : err->code;
 }
 
-int engine_end(struct engine *e, int grace_ms)
+int private_end(pid_t engine, int grace_ms)
 {
-	pid_t pid = e->pid;
+	FD_CLOSE int pidfd = (int)syscall(SYS_pidfd_open, engine, 0);
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
 	int status = 0;
 
-	channel_free(e->channel);
-	*e = (struct engine){0};
-	if (!pid)
-		return 0;
-	FD_CLOSE int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	struct pollfd p = {.fd = pidfd, .events = POLLIN};
-
 	if (pidfd < 0 || poll(&p, 1, grace_ms) <= 0)
-		kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		kill(engine, SIGKILL);
+	while (waitpid(engine, &status, 0) < 0 && errno == EINTR)
 		;
 	return status;
+}
+
+bool private_is_able(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct sets[2] = {0};
+	uint64_t has;
+
+	if (syscall(SYS_capget, &head, sets) < 0)
+		return false;
+	has = (uint64_t)sets[1].effective << 32 | sets[0].effective;
+	return has >> CAP_SYS_ADMIN & 1 || (has >> CAP_BPF & 1 && has >> CAP_PERFMON & 1);
 }

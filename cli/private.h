@@ -3,24 +3,19 @@
 #ifndef PROFD_CLI_PRIVATE_H
 #define PROFD_CLI_PRIVATE_H
 
-#include <sys/types.h>
-
-#include "base/err.h"
-#include "serve/serve.h"
+#include "cli/connect.h"
 
 struct signals;
 
-struct engine {
-	pid_t pid;               /* 0: none */
-	struct channel *channel; /* NULL: closed */
-};
-
 /* Forks the engine and greets it; the answer comes over the channel. It ends when the channel is
  * closed, and dies with this process at the latest. */
-int engine_start(struct engine *e, const struct signals *signals, struct err *err);
+int private_start(struct peer *p, const struct signals *signals, struct err *err);
 
-/* Closes the channel and waits until the engine has gone: at most `grace_ms`, then it is killed.
- * Returns its wait status; a second call does nothing and returns 0. */
-int engine_end(struct engine *e, int grace_ms);
+/* For peer_close(), after the channel was closed: waits until the engine has gone, at most
+ * `grace_ms`, then kills it. Returns its wait status. */
+int private_end(pid_t engine, int grace_ms);
+
+/* Whether an engine of this user may sample at all: the capabilities that it takes are there. */
+bool private_is_able(void);
 
 #endif

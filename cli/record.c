@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* profd record: a profile of running processes, or of a command from its first instruction on.
  *
- *   open the output  ->  start the engine  ->  hold the command  ->  ask for the recording
+ *   open the output  ->  connect to the daemon, or start an engine  ->  hold the command  ->  ask
+ * for the recording
  *   ->  `started`: let the command go  ->  progress ...  ->  `finished`: name the output, sum up
  *   ->  wait for the command, pass its status on
  *
@@ -17,8 +18,8 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "cli/child.h"
+#include "cli/choose.h"
 #include "cli/output.h"
-#include "cli/private.h"
 #include "cli/progress.h"
 #include "cli/record.h"
 #include "cli/signals.h"
@@ -39,7 +40,8 @@ struct session {
 	struct record_request request;
 	struct output output;
 	struct signals signals;
-	struct engine engine;
+	struct choice choice;
+	struct peer engine; /* a private one, or the system's daemon */
 	struct child child;
 	struct progress progress;
 	enum phase phase;
@@ -125,7 +127,7 @@ static void on_started(struct session *s, const json_t *message)
 		return;
 	s->phase = RECORDING;
 	progress_clear(&s->progress);
-	if (!s->config->quiet) {
+	if (!s->config->client.quiet) {
 		snprintf(until, sizeof(until), "Ctrl-C stops");
 		if (s->request.duration_s > 0)
 			snprintf(until, sizeof(until), "for %s; Ctrl-C stops earlier",
@@ -148,11 +150,29 @@ static void on_progress(struct session *s, const json_t *message)
 			samples > 0 ? (uint64_t)samples : 0, lost > 0 ? (uint64_t)lost : 0);
 }
 
+/* The daemon does not do it: a private engine may. A command is still held back. True: one has
+ * begun; false: `why` is to be told. */
+static bool ask_another(struct session *s, struct err *why)
+{
+	if (s->phase != PREPARING || s->engine.engine)
+		return false;
+	progress_clear(&s->progress);
+	if (choose_again(&s->engine, &s->choice, &s->signals, why) < 0)
+		return false;
+	if (serve_send_record(s->engine.channel, &s->request, s->output.fd, NULL) < 0) {
+		s->broken = true;
+		s->phase = ENDED;
+	}
+	return true;
+}
+
 static void on_error(struct session *s, const json_t *message)
 {
 	struct err err = {0};
 	int code = serve_get_error(message, &err);
 
+	if (ask_another(s, &err))
+		return;
 	progress_clear(&s->progress);
 	say("%s", err.text);
 	if (s->phase != PREPARING && (code == -ENOSPC || code == -EDQUOT || code == -EFBIG))
@@ -193,6 +213,17 @@ static void handle_message(struct session *s, json_t *message)
 	json_decref(message);
 }
 
+static void on_broken(struct session *s, int rc)
+{
+	struct err why = {0};
+
+	err_set(&why, rc, "the daemon closed the connection");
+	if (ask_another(s, &why))
+		return;
+	s->broken = true;
+	s->phase = ENDED;
+}
+
 static void read_engine(struct session *s)
 {
 	while (s->phase != ENDED) {
@@ -205,10 +236,8 @@ static void read_engine(struct session *s)
 			handle_message(s, message);
 		else if (!rc)
 			return;
-		else {
-			s->broken = true;
-			s->phase = ENDED;
-		}
+		else
+			on_broken(s, rc);
 	}
 }
 
@@ -302,7 +331,7 @@ static void wait_for_command(struct session *s)
 {
 	const json_t *finished = json_object_get(s->finished, "finished");
 	const char *ended = json_string_value(json_object_get(finished, "ended"));
-	bool told = s->config->quiet || s->stop_signal || s->exec_error ||
+	bool told = s->config->client.quiet || s->stop_signal || s->exec_error ||
 		    (ended && !strcmp(ended, "exited"));
 
 	while (!child_reap(&s->child) && !s->give_up) {
@@ -342,6 +371,19 @@ static int start_command(struct session *s, struct err *err)
 	return 0;
 }
 
+/* Ctrl-C is not to wait for a daemon that does not answer. */
+static int find_peer(struct session *s, struct err *err)
+{
+	int rc;
+
+	do {
+		rc = choose_peer(&s->engine, &s->choice, &s->signals, err);
+		if (rc == -EINTR)
+			read_signals(s);
+	} while (rc == -EINTR && !s->give_up);
+	return rc;
+}
+
 static int start(struct session *s, struct err *err)
 {
 	int rc = open_output(s, err);
@@ -349,7 +391,7 @@ static int start(struct session *s, struct err *err)
 	if (!rc)
 		rc = signals_open(&s->signals, err);
 	if (!rc)
-		rc = engine_start(&s->engine, &s->signals, err);
+		rc = find_peer(s, err);
 	if (!rc && s->config->command)
 		rc = start_command(s, err);
 	else if (!rc) {
@@ -365,10 +407,14 @@ static int start(struct session *s, struct err *err)
 	return rc == -EPIPE ? 0 : rc; /* the loop finds out what became of the engine */
 }
 
-static int explain_broken(struct session *s, int wait_status)
+static int explain_broken(struct session *s, bool is_private, int wait_status)
 {
 	progress_clear(&s->progress);
-	if (WIFSIGNALED(wait_status))
+	if (!is_private)
+		say("the daemon closed the connection: it was stopped, or see `journalctl -u profd`; "
+		    "nothing was written to %s",
+			output_label(&s->output));
+	else if (WIFSIGNALED(wait_status))
 		say("the engine was killed by signal %d (%s); nothing was written to %s",
 			WTERMSIG(wait_status), strsignal(WTERMSIG(wait_status)),
 			output_label(&s->output));
@@ -385,9 +431,9 @@ static int write_summary(const struct session *s, const char *path, uint64_t byt
 		.output_bytes = bytes,
 		.subject = s->subject,
 		.finished = json_object_get(s->finished, "finished")};
-	int rc = s->config->json ? summary_print_json(stdout, &summary) : 0;
+	int rc = s->config->client.json ? summary_print_json(stdout, &summary) : 0;
 
-	if (!s->config->quiet)
+	if (!s->config->client.quiet)
 		summary_print(stderr, &summary, terminal_columns(STDERR_FILENO));
 	return rc < 0 ? err_set(err, rc, "cannot write the summary to standard output: %s",
 				strerror(-rc))
@@ -412,14 +458,16 @@ static int keep_profile(struct session *s, struct err *err)
 /* 0 where there is a profile. */
 static int conclude(struct session *s, struct err *err)
 {
-	int wait_status = engine_end(&s->engine, s->give_up ? 0 : ENGINE_GRACE_MS);
+	const bool is_private = s->engine.engine != 0;
+	int wait_status = peer_close(&s->engine, s->give_up ? 0 : ENGINE_GRACE_MS);
 
 	progress_clear(&s->progress);
 	if (s->give_up || s->exec_error)
 		return -ECANCELED;
 	if (s->finished)
 		return keep_profile(s, err);
-	return s->broken ? explain_broken(s, wait_status) : -EIO; /* else it was told already */
+	return s->broken ? explain_broken(s, is_private, wait_status)
+			 : -EIO; /* else it was told already */
 }
 
 static int exit_status(const struct session *s, int rc)
@@ -445,10 +493,11 @@ static int record(const struct record_config *config)
 	}
 	s->config = config;
 	s->request = config->request;
+	s->choice = (struct choice){config->client.socket, config->client.verbose};
 	s->child = (struct child){.release_fd = -1, .report_fd = -1};
 	s->signals.fd = -1;
-	progress_init(&s->progress, config->quiet,
-		config->verbose || (config->command && isatty(STDOUT_FILENO)),
+	progress_init(&s->progress, config->client.quiet,
+		config->client.verbose || (config->command && isatty(STDOUT_FILENO)),
 		s->request.duration_s);
 	rc = start(s, &err);
 	if (!rc)
@@ -456,7 +505,7 @@ static int record(const struct record_config *config)
 	if (!rc)
 		rc = conclude(s, &err);
 	else
-		engine_end(&s->engine, 0);
+		peer_close(&s->engine, 0);
 	output_discard(&s->output);
 	if (rc < 0 && err.text[0])
 		say("%s", err.text);
@@ -483,9 +532,9 @@ static int run(const struct cli_command *self, int argc, char **argv)
 	}
 	if (rc < 0)
 		return cli_wrong_usage(self, &err);
-	log_set_level(config.quiet     ? LOG_LEVEL_QUIET
-		      : config.verbose ? LOG_LEVEL_DEBUG
-				       : LOG_LEVEL_WARN);
+	log_set_level(config.client.quiet     ? LOG_LEVEL_QUIET
+		      : config.client.verbose ? LOG_LEVEL_DEBUG
+					      : LOG_LEVEL_WARN);
 	return record(&config);
 }
 
@@ -503,19 +552,23 @@ static const struct cli_example examples[] = {
 
 const struct cli_command record_command = {
 	.name = "record",
+	.group = "Record now",
 	.summary = "profile running processes or a command, and write a flamegraph",
 	.usage = "(-p|--pid) PID[,PID...] [OPTION...]\n[OPTION...] -- COMMAND [ARG...]",
 	.about =
-		"Nothing is changed in the processes, and they are never stopped. It needs root, or the\n"
-		"capabilities CAP_BPF and CAP_PERFMON. The file is written at the end, in one piece: an\n"
-		"older file of its name survives a failure. Ctrl-C, SIGTERM or the end of the processes\n"
-		"stops, and what was gathered is written.\n"
+		"Nothing is changed in the processes, and they are never stopped. Where the daemon runs it\n"
+		"takes no privilege to record one's own processes; without it, root or the capabilities\n"
+		"CAP_BPF and CAP_PERFMON. The file is written at the end, in one piece: an older file of\n"
+		"its name survives a failure. Ctrl-C, SIGTERM or the end of the processes stops, and what\n"
+		"was gathered is written.\n"
 		"\n"
 		"A COMMAND runs as the user who calls profd. When --duration ends before it does, the\n"
 		"profile is written and profd waits for it; SIGTERM and SIGHUP to profd are passed on.\n"
 		"It shares the terminal, so there are plain lines instead of a progress bar, unless its\n"
 		"output goes elsewhere.",
 	.examples = examples,
+	.n_shown = 4,
+	.takes_command = true,
 	.options = record_options,
 	.trailer =
 		"Exit status: 0, or that of COMMAND (128+N where signal N killed it, 127 where it was not\n"

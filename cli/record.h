@@ -6,16 +6,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "cli/command.h"
+#include "cli/client.h"
 #include "render/render.h"
 #include "serve/serve.h"
 
 struct record_config {
+	struct client_config client;
 	struct record_request request; /* all but `title` and, with a command, `pids` */
 	char **command;                /* NULL-terminated, or NULL: --pid was given */
 	const char *output;            /* as given, or NULL */
 	const struct render_format *format;
-	bool json, quiet, verbose;
 };
 
 extern const struct cli_option record_options[];

@@ -14,46 +14,11 @@ enum { PRESET_RATE_HZ = 99 }; /* not 100: that would beat with what happens 100 
 /* ---- values ------------------------------------------------------------------------------------
  */
 
-static int add_pid(struct record_request *r, const char *digits, size_t len, struct err *err)
-{
-	unsigned long pid = 0;
-
-	for (size_t i = 0; i < len; i++) {
-		if (digits[i] < '0' || digits[i] > '9')
-			return err_set(err, -EINVAL,
-				"'%.*s' is not a process ID (a whole number); `pgrep -a NAME` finds it",
-				(int)(len < 60 ? len : 60), digits);
-		pid = pid * 10 + (unsigned long)(digits[i] - '0');
-		if (pid > INT32_MAX)
-			return err_set(err, -EINVAL, "%.*s is too large for a process ID",
-				(int)(len < 60 ? len : 60), digits);
-	}
-	if (!len)
-		return err_set(
-			err, -EINVAL, "an empty process ID; give numbers, as in --pid 4711,4712");
-	if (!pid)
-		return err_set(err, -EINVAL, "process IDs start at 1");
-	for (size_t i = 0; i < r->n_pids; i++)
-		if (r->pids[i] == pid)
-			return 0;
-	if (r->n_pids == SERVE_PIDS_MAX)
-		return err_set(err, -E2BIG, "more than %d processes at once", SERVE_PIDS_MAX);
-	r->pids[r->n_pids++] = (uint32_t)pid;
-	return 0;
-}
-
 static int set_pid(void *config, const char *value, struct err *err)
 {
-	struct record_config *c = config;
+	struct record_request *r = &((struct record_config *)config)->request;
 
-	for (const char *at = value;;) {
-		size_t len = strcspn(at, ",");
-		int rc = add_pid(&c->request, at, len, err);
-
-		if (rc < 0 || !at[len])
-			return rc;
-		at += len + 1;
-	}
+	return client_add_pids(r->pids, &r->n_pids, value, err);
 }
 
 /* A plain decimal number: strtod() alone would take "inf", "nan", "0x1p3" and " 5". */
@@ -173,30 +138,6 @@ static int set_no_native(void *config, const char *value, struct err *err)
 	return 0;
 }
 
-static int set_json(void *config, const char *value, struct err *err)
-{
-	(void)value;
-	(void)err;
-	((struct record_config *)config)->json = true;
-	return 0;
-}
-
-static int set_quiet(void *config, const char *value, struct err *err)
-{
-	(void)value;
-	(void)err;
-	((struct record_config *)config)->quiet = true;
-	return 0;
-}
-
-static int set_verbose(void *config, const char *value, struct err *err)
-{
-	(void)value;
-	(void)err;
-	((struct record_config *)config)->verbose = true;
-	return 0;
-}
-
 const struct cli_option record_options[] = {
 	{'p', "pid", "PID[,PID...]", NULL, "profile these running processes", set_pid},
 	{'d', "duration", "SECONDS", "until Ctrl-C or the end",
@@ -215,9 +156,14 @@ const struct cli_option record_options[] = {
 	{0, "no-kernel", NULL, NULL, "leave out kernel frames", set_no_kernel},
 	{0, "no-native", NULL, NULL, "leave out native frames", set_no_native},
 	{0, "source", "SOURCE", "auto", "how to sample: auto, ebpf", set_source},
-	{0, "json", NULL, NULL, "summary as one JSON object on standard output", set_json},
-	{'q', "quiet", NULL, NULL, "say nothing but errors", set_quiet},
-	{'v', "verbose", NULL, NULL, "say what the engine does", set_verbose},
+	{0, "socket", "PATH", CLIENT_SOCKET_PRESET,
+		"the daemon that samples, where there is one; also\n"
+		"PROFD_SOCKET; none: sample without a daemon",
+		client_set_socket},
+	{0, "json", NULL, NULL, "summary as one JSON object on standard output", client_set_json},
+	{'q', "quiet", NULL, NULL, "say nothing but errors", client_set_quiet},
+	{'v', "verbose", NULL, NULL, "say who samples, and what the engine does",
+		client_set_verbose},
 	{0, NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -252,7 +198,7 @@ static int check(struct record_config *c, struct err *err)
 		if (r->pids[i] == (uint32_t)getpid())
 			return err_set(
 				err, -EINVAL, "process %d is this profd itself", (int)getpid());
-	if (c->json && c->output && !strcmp(c->output, "-"))
+	if (c->client.json && c->output && !strcmp(c->output, "-"))
 		return err_set(err, -EINVAL,
 			"--json and --output - would both write to standard output; give --output a file");
 	return 0;

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "cli/report.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "cli/when.h"
+
+enum { PRESET_ROWS = 30, LIMIT_MAX = 1000000 };
+
+static const double PRESET_SPAN_S = 3600;
+static const char ALL[] = "all"; /* in place of a time: no bound */
+
+/* ---- values ------------------------------------------------------------------------------------
+ */
+
+static int set_since(void *config, const char *value, struct err *err)
+{
+	(void)err;
+	((struct report_config *)config)->since = value;
+	return 0;
+}
+
+static int set_until(void *config, const char *value, struct err *err)
+{
+	(void)err;
+	((struct report_config *)config)->until = value;
+	return 0;
+}
+
+static int set_pid(void *config, const char *value, struct err *err)
+{
+	struct report_request *r = &((struct report_config *)config)->request;
+
+	return client_add_pids(r->pids, &r->n_pids, value, err);
+}
+
+static int set_comm(void *config, const char *value, struct err *err)
+{
+	return client_add_text(&((struct report_config *)config)->comms, value, err);
+}
+
+static int set_container(void *config, const char *value, struct err *err)
+{
+	return client_add_text(&((struct report_config *)config)->containers, value, err);
+}
+
+static int set_user(void *config, const char *value, struct err *err)
+{
+	return client_add_text(&((struct report_config *)config)->users, value, err);
+}
+
+static int set_thread(void *config, const char *value, struct err *err)
+{
+	return client_add_text(&((struct report_config *)config)->threads, value, err);
+}
+
+static int set_by(void *config, const char *value, struct err *err)
+{
+	struct report_request *r = &((struct report_config *)config)->request;
+	const char *names[REPORT_BYS], *nearest;
+	char known[200] = "";
+	enum report_by by;
+
+	if (report_by_find(value, &by)) {
+		snprintf(r->by, sizeof(r->by), "%s", report_by_name(by));
+		return 0;
+	}
+	for (int i = 0; i < REPORT_BYS; i++) {
+		size_t n = strlen(known);
+
+		names[i] = report_by_name((enum report_by)i);
+		snprintf(known + n, sizeof(known) - n, "%s%s", i ? ", " : "", names[i]);
+	}
+	nearest = cli_nearest(value, names, REPORT_BYS);
+	return err_set(err, -EINVAL, "there are no rows by '%.60s'; there are %s%s%s%s", value,
+		known, nearest ? "; did you mean '" : "", nearest ? nearest : "",
+		nearest ? "'?" : "");
+}
+
+static int set_sort(void *config, const char *value, struct err *err)
+{
+	struct report_request *r = &((struct report_config *)config)->request;
+
+	if (strcmp(value, "self") != 0 && strcmp(value, "total") != 0)
+		return err_set(err, -EINVAL, "'%.60s' is no order; there are self, total", value);
+	snprintf(r->sort, sizeof(r->sort), "%s", value);
+	return 0;
+}
+
+static int set_limit(void *config, const char *value, struct err *err)
+{
+	struct report_config *c = config;
+	size_t len = strspn(value, "0123456789");
+	unsigned long n = len && len < 8 ? strtoul(value, NULL, 10) : LIMIT_MAX + 1;
+
+	if (value[len] || n > LIMIT_MAX)
+		return err_set(err, -EINVAL,
+			"'%.60s' is not a whole number of rows up to %d; 0 shows all", value,
+			LIMIT_MAX);
+	c->request.limit = (uint32_t)n;
+	c->has_limit = true;
+	return 0;
+}
+
+static int set_format(void *config, const char *value, struct err *err)
+{
+	(void)err;
+	((struct report_config *)config)->format = value;
+	return 0;
+}
+
+static int set_output(void *config, const char *value, struct err *err)
+{
+	if (!*value)
+		return err_set(err, -EINVAL, "an empty file name");
+	((struct report_config *)config)->output = value;
+	return 0;
+}
+
+static int set_store(void *config, const char *value, struct err *err)
+{
+	if (!*value)
+		return err_set(err, -EINVAL, "an empty file name");
+	((struct report_config *)config)->store = value;
+	return 0;
+}
+
+static int set_no_kernel(void *config, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	((struct report_config *)config)->request.kernel = false;
+	return 0;
+}
+
+const struct cli_option report_options[] = {
+	{'s', "since", "TIME", "1h before --until",
+		"1h30m (so long ago), 03:12, yesterday 03:12, 2026-11-20,\n"
+		"2026-11-20 03:12:30, @1700000000, all",
+		set_since},
+	{'u', "until", "TIME", "now", "likewise", set_until},
+	{'p', "pid", "PID[,PID...]", NULL, "only these processes", set_pid},
+	{0, "comm", "NAME", NULL, "only processes of this name; may be repeated, as may be",
+		set_comm},
+	{0, "container", "ID", NULL, "the start of a container's ID; host: in none", set_container},
+	{0, "user", "USER", NULL, "a user, by name or number", set_user},
+	{0, "thread", "NAME|TID", NULL, "a thread, by name or number", set_thread},
+	{'b', "by", "WHAT", "function",
+		"rows by function, line, module, process, thread,\n"
+		"container",
+		set_by},
+	{0, "sort", "ORDER", "self", "self or total first", set_sort},
+	{'n', "limit", "N", "30 in a table, else all", "rows; 0: all", set_limit},
+	{'f', "format", "FORMAT", "by the name of FILE, else table",
+		"table, json, csv; flamegraph: an SVG for any browser;\n"
+		"collapsed: a line a stack",
+		set_format},
+	{'o', "output", "FILE", "standard output", "where it goes", set_output},
+	{0, "no-kernel", NULL, NULL, "leave out kernel frames", set_no_kernel},
+	{0, "store", "FILE", NULL, "read this store; takes no daemon", set_store},
+	{0, "socket", "PATH", CLIENT_SOCKET_PRESET, CLIENT_SOCKET_HELP, client_set_socket},
+	{'q', "quiet", NULL, NULL, "say nothing but errors", client_set_quiet},
+	{0, NULL, NULL, NULL, NULL, NULL},
+};
+
+/* ---- all of it ---------------------------------------------------------------------------------
+ */
+
+static int bound(
+	const char *option, const char *value, double now_unix_s, double *unix_s, struct err *err)
+{
+	int rc = 0;
+
+	*unix_s = 0;
+	if (strcmp(value, ALL) != 0)
+		rc = when_parse(value, now_unix_s, unix_s, err);
+	return rc < 0 ? err_prefix(err, "%s", option) : 0;
+}
+
+/* Without a start the span ends where --until says: an hour of last night, not of today. */
+static int parse_span(struct report_config *c, double now_unix_s, struct err *err)
+{
+	struct report_request *r = &c->request;
+	double end;
+	int rc = c->until ? bound("--until", c->until, now_unix_s, &r->until_unix_s, err) : 0;
+
+	if (!rc && c->since)
+		rc = bound("--since", c->since, now_unix_s, &r->since_unix_s, err);
+	if (rc < 0)
+		return rc;
+	end = r->until_unix_s > 0 ? r->until_unix_s : now_unix_s;
+	if (!c->since)
+		r->since_unix_s = end > PRESET_SPAN_S ? end - PRESET_SPAN_S : 0;
+	if (r->since_unix_s > now_unix_s)
+		return err_set(err, -EINVAL, "--since: '%.60s' is still to come", c->since);
+	if (r->until_unix_s > 0 && r->since_unix_s >= r->until_unix_s)
+		return err_set(err, -EINVAL, "--since has to be before --until");
+	return 0;
+}
+
+static const struct table_format *table_by_extension(const char *dot)
+{
+	for (size_t i = 0; table_format_at(i); i++)
+		if (!strcasecmp(dot + 1, table_format_at(i)->extension))
+			return table_format_at(i);
+	return NULL;
+}
+
+static const struct render_format *stacks_by_extension(const char *dot)
+{
+	if (!strcasecmp(dot, ".folded"))
+		return render_format_find("collapsed");
+	for (size_t i = 0; render_format_at(i); i++)
+		if (!strcasecmp(dot + 1, render_format_at(i)->extension))
+			return render_format_at(i);
+	return NULL;
+}
+
+static int unknown_format(const char *name, struct err *err)
+{
+	char known[300] = "";
+
+	for (size_t i = 0; table_format_at(i); i++) {
+		size_t n = strlen(known);
+
+		snprintf(known + n, sizeof(known) - n, "%s, ", table_format_at(i)->name);
+	}
+	for (size_t i = 0; render_format_at(i); i++) {
+		size_t n = strlen(known);
+
+		snprintf(known + n, sizeof(known) - n, "%s%s", i ? ", " : "",
+			render_format_at(i)->name);
+	}
+	return err_set(
+		err, -EINVAL, "--format: '%.60s' is not a format; there are %s", name, known);
+}
+
+static int choose_format(struct report_config *c, struct err *err)
+{
+	const char *dot = c->output ? strrchr(c->output, '.') : NULL;
+
+	if (c->format) {
+		c->table = table_format_find(c->format);
+		c->stacks = c->table ? NULL : render_format_find(c->format);
+		if (!c->table && !c->stacks)
+			return unknown_format(c->format, err);
+	} else {
+		c->table = dot ? table_by_extension(dot) : NULL;
+		c->stacks = dot && !c->table ? stacks_by_extension(dot) : NULL;
+		if (!c->stacks && !c->table)
+			c->table = table_format_at(0);
+	}
+	snprintf(c->request.format, sizeof(c->request.format), "%s",
+		c->table ? c->table->name : c->stacks->name);
+	/* Who reads a file or a pipe wants all of it. */
+	if (!c->has_limit && c->table == table_format_at(0))
+		c->request.limit = PRESET_ROWS;
+	return 0;
+}
+
+static void point(struct client_texts *texts, char ***list, size_t *n)
+{
+	*list = (char **)texts->list;
+	*n = texts->n;
+}
+
+int report_parse(const struct cli_command *self, int argc, char **argv, double now_unix_s,
+	struct report_config *c, struct err *err)
+{
+	struct report_request *r = &c->request;
+	char **rest;
+	int rc;
+
+	*c = (struct report_config){
+		.request = {.id = 1, .by = "function", .sort = "self", .kernel = true}};
+	rc = cli_parse(self, argc, argv, c, &rest, err);
+	if (rc)
+		return rc;
+	point(&c->comms, &r->comms, &r->n_comms);
+	point(&c->containers, &r->containers, &r->n_containers);
+	point(&c->users, &r->users, &r->n_users);
+	point(&c->threads, &r->threads, &r->n_threads);
+	if (c->store && c->client.socket)
+		return err_set(err, -EINVAL,
+			"both --store and --socket were given; the one reads a file, the other asks a "
+			"daemon");
+	rc = parse_span(c, now_unix_s, err);
+	if (!rc)
+		rc = choose_format(c, err);
+	return rc;
+}
