@@ -24,7 +24,7 @@ struct collect_options {
 	bool kernel_stacks, native_stacks;
 	/* Events per CPU instead of per thread: for targets with very many threads, */
 	bool per_cpu;
-	bool host; /* or (it implies per_cpu) for every process there is */
+	bool host;               /* or (it implies per_cpu) for every process there is */
 	uint32_t table_cells;    /* room for unwind rows, at least; rounded up */
 	uint32_t table_mappings; /* likewise */
 };

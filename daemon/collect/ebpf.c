@@ -169,6 +169,7 @@ struct collect *collect_open(const struct collect_options *options, struct err *
 		goto fail;
 	}
 	libbpf_set_print(libbpf_talk);
+	events_limit_raise();
 	rc = skeleton_load(c, err);
 	if (rc < 0 || tables_share(c, err) < 0 || namespace_tell(c, err) < 0)
 		goto fail;

@@ -39,6 +39,7 @@ struct collect {
 
 /* events.c */
 bool events_have_pmu(void);
+void events_limit_raise(void);
 void events_close(struct collect *c);
 void events_stop(struct collect *c);
 uint64_t events_running_ns(const struct collect *c);

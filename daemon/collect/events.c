@@ -230,7 +230,8 @@ static int attach_cpus(struct collect *c)
 	return 0;
 }
 
-static void files_limit_raise(void)
+/* Events, and the files that processes map, take a descriptor each. */
+void events_limit_raise(void)
 {
 	struct rlimit limit;
 
@@ -245,7 +246,6 @@ int collect_host(struct collect *c, struct err *err)
 	bool again = c->n_events > 0;
 	int rc;
 
-	files_limit_raise();
 	events_drop(c, 0);
 	rc = attach_cpus(c);
 	if (rc == -EACCES || rc == -EPERM)
@@ -261,7 +261,6 @@ int collect_attach(struct collect *c, uint32_t pid, bool children, bool on_exec,
 {
 	int rc = 0;
 
-	files_limit_raise();
 	if (!c->options.per_cpu) {
 		rc = attach_threads(c, pid, children, on_exec);
 	} else {

@@ -167,6 +167,8 @@ static int sampling_begin(struct host *h, struct err *err)
 	if (!rc)
 		rc = sampling_watch(&h->sampling, err);
 	if (!rc)
+		process_watch_host(h->sampling.watch);
+	if (!rc)
 		rc = sampling_load(&h->sampling, err);
 	if (!rc)
 		rc = processes_find(h, err);

@@ -49,7 +49,7 @@ static int fail_open(const struct db *db, int cause, struct err *err)
 
 int db_fail(struct db *db, int sqlite_code, struct err *err)
 {
-	int cause = db->handle ? sqlite3_system_errno(db->handle) : 0;
+	int last = errno, cause = db->handle ? sqlite3_system_errno(db->handle) : 0;
 	const char *what = sqlite3_errstr(sqlite_code);
 
 	switch (sqlite_code & 0xff) {
@@ -60,7 +60,8 @@ int db_fail(struct db *db, int sqlite_code, struct err *err)
 	case SQLITE_FULL:
 		return fail_full(db, err);
 	case SQLITE_IOERR:
-		return fail_io(db, cause, what, err);
+		/* SQLite does not always keep the cause; errno was 0 before the call. */
+		return fail_io(db, cause ? cause : last, what, err);
 	case SQLITE_NOMEM:
 		return err_set(err, -ENOMEM, "out of memory for the store %s", db->path);
 	case SQLITE_CANTOPEN:
@@ -201,8 +202,10 @@ void db_close(struct db *db)
 
 int db_exec(struct db *db, const char *sql, struct err *err)
 {
-	int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+	int rc;
 
+	errno = 0;
+	rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
 	return rc == SQLITE_OK ? 0 : db_fail(db, rc, err);
 }
 
@@ -284,8 +287,10 @@ int db_use(struct db *db, size_t which, sqlite3_stmt **out, struct err *err, con
 
 int db_step(struct db *db, sqlite3_stmt *statement, struct err *err)
 {
-	int rc = sqlite3_step(statement);
+	int rc;
 
+	errno = 0;
+	rc = sqlite3_step(statement);
 	if (rc == SQLITE_ROW)
 		return 1;
 	rc = rc == SQLITE_DONE ? 0 : db_fail(db, rc, err);

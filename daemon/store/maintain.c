@@ -55,30 +55,37 @@ static int doomed_list(struct store *s, enum statement which, uint64_t unix_ns, 
 	return rc;
 }
 
-/* How many bytes are in use: the file without its free pages. */
-static int used_bytes(struct store *s, uint64_t *used, struct err *err)
+/* How many bytes of the file are in use. The log is not among them: deleting does not shrink it. */
+static int used_bytes(struct store *s, uint64_t *used, uint64_t *free_bytes, struct err *err)
 {
-	uint64_t bytes, free_bytes;
-	int rc = store_size(s, &bytes, &free_bytes, err);
+	uint64_t bytes;
+	int rc = store_size(s, &bytes, free_bytes, err);
 
-	*used = rc < 0 ? 0 : bytes - free_bytes;
+	*used = rc < 0 ? 0 : bytes - *free_bytes - (s->memory ? 0 : store_log_bytes(s));
 	return rc;
 }
 
-/* Deletes from the front of the list until no more than `enough` bytes are in use. */
-static int doomed_drop(
-	struct store *s, const struct doomed *list, size_t n, uint64_t enough, struct err *err)
+/* How much is deleted at most: until `bytes` are in use, and no more than `samples`. */
+struct enough {
+	uint64_t bytes, samples;
+};
+
+/* Deletes from the front of the list, one at least. */
+static int doomed_drop(struct store *s, const struct doomed *list, size_t n,
+	const struct enough *enough, struct err *err)
 {
-	uint64_t samples = 0, used = UINT64_MAX;
+	uint64_t samples = 0, used = UINT64_MAX, free_bytes;
 	int rc = db_begin(&s->db, err);
 
 	if (rc < 0)
 		return rc;
-	for (size_t i = 0; i < n && !rc && used > enough; i++) {
+	for (size_t i = 0; i < n && !rc && used > enough->bytes; i++) {
+		if (i && samples + list[i].samples > enough->samples)
+			break;
 		rc = window_drop(s, list[i].id, err);
-		samples += list[i].samples;
+		samples += list[i].samples + 1; /* empty ones leave names behind, too */
 		if (!rc)
-			rc = used_bytes(s, &used, err);
+			rc = used_bytes(s, &used, &free_bytes, err);
 	}
 	if (!rc)
 		rc = store_meta_set(s, "deleted_samples", (int64_t)(s->deleted + samples), err);
@@ -91,6 +98,7 @@ static int doomed_drop(
 
 static int expire_step(struct store *s, uint64_t now_unix_ns, struct err *err)
 {
+	const struct enough all = {0, UINT64_MAX};
 	struct doomed list[DROPS_PER_STEP];
 	uint64_t age_ns = s->limits.hour_s * NS_PER_S;
 	size_t n = 0;
@@ -98,21 +106,27 @@ static int expire_step(struct store *s, uint64_t now_unix_ns, struct err *err)
 
 	if (s->limits.hour_s < UINT64_MAX / NS_PER_S && now_unix_ns > age_ns)
 		rc = doomed_list(s, WINDOW_EXPIRED, now_unix_ns - age_ns, list, &n, err);
-	return rc < 0 || !n ? rc : doomed_drop(s, list, n, 0, err);
+	return rc < 0 || !n ? rc : doomed_drop(s, list, n, &all, err);
 }
 
 /* ---- the cap -----------------------------------------------------------------------------------
  */
 
-static int is_sweep_due(struct store *s, struct err *err)
+static int samples_share(struct store *s, uint64_t *share, struct err *err)
 {
 	int64_t samples;
-	int rc;
+	int rc = db_number(&s->db, "SELECT sum(samples) FROM windows", &samples, err);
 
-	if (!s->deleted)
-		return 0;
-	rc = db_number(&s->db, "SELECT sum(samples) FROM windows", &samples, err);
-	return rc < 0 ? rc : s->deleted > (uint64_t)samples / SWEEP_SHARE;
+	*share = rc < 0 || samples < 0 ? 0 : (uint64_t)samples / SWEEP_SHARE;
+	return rc;
+}
+
+static int is_sweep_due(struct store *s, struct err *err)
+{
+	uint64_t share;
+	int rc = s->deleted ? samples_share(s, &share, err) : 0;
+
+	return rc < 0 || !s->deleted ? rc : s->deleted >= share;
 }
 
 static int vacuum(struct store *s, struct err *err)
@@ -133,15 +147,17 @@ static void log_cut(struct store *s)
 	sqlite3_busy_timeout(s->db.handle, DB_BUSY_MS);
 }
 
+/* Little by little: where the names take more space than the samples, a sweep comes in between. */
 static int cap_drop(
-	struct store *s, uint64_t now_unix_ns, bool ages, uint64_t enough, struct err *err)
+	struct store *s, uint64_t now_unix_ns, bool ages, uint64_t enough_bytes, struct err *err)
 {
+	struct enough enough = {.bytes = enough_bytes};
 	struct doomed list[DROPS_PER_STEP];
 	size_t n = 0;
-	int rc = 0;
+	int rc = samples_share(s, &enough.samples, err);
 
 	/* Windows of a clock that was far ahead would outlive all others. */
-	if (ages)
+	if (!rc && ages)
 		rc = doomed_list(
 			s, WINDOW_FUTURE, now_unix_ns + FUTURE_S * NS_PER_S, list, &n, err);
 	if (!rc && !n)
@@ -149,7 +165,7 @@ static int cap_drop(
 	if (rc < 0)
 		return rc;
 	if (n)
-		return doomed_drop(s, list, n, enough, err);
+		return doomed_drop(s, list, n, &enough, err);
 	if (!s->warned_cap)
 		log_warn("the store is empty and still larger than it may be: raise its size");
 	s->warned_cap = true;
@@ -158,30 +174,28 @@ static int cap_drop(
 
 static int cap_step(struct store *s, uint64_t now_unix_ns, bool ages, struct err *err)
 {
-	uint64_t max = s->limits.max_bytes, bytes, free_bytes, log = 0, enough;
+	uint64_t max = s->limits.max_bytes, enough = max - max / CAP_SHARE;
+	uint64_t bytes, used, free_bytes;
 	int rc = store_size(s, &bytes, &free_bytes, err);
 
 	if (rc < 0 || bytes <= max)
 		return rc;
-	if (!s->memory)
-		log = store_log_bytes(s);
-	if (log > max / LOG_SHARE && !s->sweep) {
+	if (!s->memory && !s->sweep && store_log_bytes(s) > max / LOG_SHARE) {
 		log_cut(s);
 		rc = store_size(s, &bytes, &free_bytes, err);
 		if (rc < 0 || bytes <= max)
 			return rc;
-		log = s->memory ? 0 : store_log_bytes(s);
 	}
-	enough = max - max / CAP_SHARE;
-	if (bytes - free_bytes <= enough)
+	rc = used_bytes(s, &used, &free_bytes, err);
+	if (rc < 0)
+		return rc;
+	if (used <= enough)
 		return free_bytes ? vacuum(s, err) : 0;
 	/* What the deleted windows alone referred to may be enough. */
 	rc = s->sweep ? 1 : is_sweep_due(s, err);
 	if (rc > 0)
 		rc = sweep_step(s, true, err) < 0 ? 0 : 1;
-	if (rc)
-		return rc;
-	return cap_drop(s, now_unix_ns, ages, enough, err);
+	return rc ? rc : cap_drop(s, now_unix_ns, ages, enough, err);
 }
 
 /* ---- all of it ---------------------------------------------------------------------------------
@@ -205,9 +219,10 @@ static int spare_step(struct store *s, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	rc = sweep_step(s, rc, err);
-	if (rc)
-		return rc;
+	if (rc) {
+		rc = sweep_step(s, true, err);
+		return rc < 0 ? rc : 1; /* its end may be the beginning of something else */
+	}
 	rc = store_size(s, &bytes, &free_bytes, err);
 	if (!rc && free_bytes > FREE_BYTES && free_bytes > bytes / FREE_SHARE)
 		rc = vacuum(s, err);
