@@ -38,7 +38,7 @@ override LDFLAGS  += -Wl,-z,relro,-z,now -Wl,--as-needed
 
 # Goals that compile something themselves need the tools; the others start a make for it after
 # `deps`.
-INDIRECT := help deps deps-% demo check bench bench-% check-rooms check-format clean uninstall
+INDIRECT := help deps deps-% demo check bench bench-% soak check-rooms check-format clean uninstall
 ifneq ($(filter-out $(INDIRECT),$(or $(MAKECMDGOALS),all)),)
 missing := $(strip $(foreach tool,$(CC) $(CLANG) $(BPFTOOL) pkg-config,\
 	$(if $(shell command -v $(firstword $(tool)) 2>/dev/null),,$(tool))))
@@ -154,19 +154,20 @@ LIBS_C  := $(sort $(wildcard tests/targets/lib*.c))
 UNITS   := $(call programs,$(call c_sources,unit))
 ORACLES := $(call programs,$(filter-out %_target.c,$(call c_sources,oracle)))
 WEB     := $(call programs,$(call c_sources,web))
+BENCHES := $(call programs,$(call c_sources,bench))
 TARGETS := $(call programs,$(filter-out $(LIBS_C),$(call c_sources,targets))) \
            $(call programs,$(sort $(wildcard tests/targets/*.cc))) $(call libraries,$(LIBS_C)) \
            $(call programs,$(filter %_target.c,$(call c_sources,oracle))) \
            $(OUT)/tests/targets/stripped
 
 # Tests may look into the skeleton and the embedded texts.
-$(patsubst $(OUT)/%,$(OUT)/obj/%.o,$(UNITS) $(ORACLES) $(WEB)): | $(SKELETON) $(EMBEDDED)
+$(patsubst $(OUT)/%,$(OUT)/obj/%.o,$(UNITS) $(ORACLES) $(WEB) $(BENCHES)): | $(SKELETON) $(EMBEDDED)
 
 .PHONY: unit oracle targets tests
 unit: $(UNITS) ## build the unit tests (build/tests/unit/*)
 oracle: $(ORACLES) ## build the comparisons with other unwinders (build/tests/oracle/*)
 targets: $(TARGETS) ## build the programs with a known profile (build/tests/targets/*)
-tests: unit oracle targets $(WEB) ## build everything that the tests run
+tests: unit oracle targets $(WEB) $(BENCHES) ## build everything that the tests run
 
 $(UNITS): $(OUT)/tests/unit/%: $(OUT)/obj/tests/unit/%.o $(LIBRARY)
 	$(call say,LINK,$@)
@@ -179,7 +180,7 @@ $(ORACLES): $(OUT)/tests/oracle/%: $(OUT)/obj/tests/oracle/%.o $(LIBRARY)
 	$(Q)$(CC) $(OPT) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $$(pkg-config --libs libunwind-ptrace) \
 		-lunwind-generic $(PKG_LIBS) $(LIBS)
 
-$(WEB): $(OUT)/tests/web/%: $(OUT)/obj/tests/web/%.o $(LIBRARY)
+$(WEB) $(BENCHES): $(OUT)/tests/%: $(OUT)/obj/tests/%.o $(LIBRARY)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(OPT) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(LIBS)
@@ -257,12 +258,19 @@ tidy: $(SKELETON) $(EMBEDDED) ## look for mistakes with clang-tidy 14
 	@$(call has,clang-tidy-14)
 	$(Q)clang-tidy-14 --quiet $(SOURCES) -- -std=gnu17 $(CPPFLAGS) $(PKG_CFLAGS)
 
-.PHONY: bench bench-overhead
-bench: bench-overhead ## measure what profd costs (as root, about two minutes)
-bench-overhead:
-	@tests/deps build demo
-	@$(MAKE) --no-print-directory $(jobs) all targets
-	@PROFD=$(OUT)/profd TARGETS=$(OUT)/tests/targets tests/bench/overhead.py
+.PHONY: bench bench-ready bench-overhead bench-store bench-host soak
+bench: bench-overhead bench-host bench-store ## measure what profd costs (as root, about ten minutes)
+bench-ready:
+	@tests/deps build demo tests
+	@$(MAKE) --no-print-directory $(jobs) all targets $(BENCHES)
+bench-overhead: bench-ready ## of a recording
+	@BUILD=$(BUILD) PROFD=$(OUT)/profd tests/bench/overhead.py
+bench-host: bench-ready ## of the daemon on a host with hundreds of processes
+	@BUILD=$(BUILD) PROFD=$(OUT)/profd tests/bench/host.py
+bench-store: bench-ready ## of a day in the store: rate, bytes, answers
+	@$(OUT)/tests/bench/store
+soak: bench-ready ## the daemon for half an hour on a generated host: nothing grows, nothing is lost
+	@BUILD=$(BUILD) PROFD=$(OUT)/profd tests/bench/soak.py $(MINUTES)
 
 .PHONY: clean
 clean: ## remove what was built
