@@ -73,11 +73,19 @@ static bool on_wants(void *arg, struct process *p)
 	return m && m->selected;
 }
 
+/* Before the stack is built, since its root tells whose it is. */
+static void on_sampled(void *arg, struct process *p)
+{
+	struct host *h = arg;
+
+	roster_member(h->roster, p);
+}
+
 static bool on_stack(
 	void *arg, struct process *p, const struct sample *s, const struct stack *stack)
 {
 	struct host *h = arg;
-	struct member *m = p ? roster_member(h->roster, p) : NULL;
+	struct member *m = p && p->identity ? roster_find(h->roster, p->identity) : NULL;
 
 	if (!m || aggregate_add(h->tree, stack->locations, stack->n, s->weight_ns) < 0)
 		return false;
@@ -160,8 +168,11 @@ static int sampling_begin(struct host *h, struct err *err)
 			.native = h->config->native},
 		.lazy = true,
 	};
-	const struct sampling_hooks hooks = {
-		.arg = h, .event = on_event, .wants = on_wants, .stack = on_stack};
+	const struct sampling_hooks hooks = {.arg = h,
+		.event = on_event,
+		.wants = on_wants,
+		.sampled = on_sampled,
+		.stack = on_stack};
 	int rc = sampling_open(&h->sampling, &options, &hooks, err);
 
 	if (!rc)
@@ -275,7 +286,8 @@ static uint32_t series_number(void *arg, uint32_t pid, uint64_t identity)
 	const struct member *m = roster_find(h->roster, identity);
 
 	(void)pid;
-	return m && m->index ? m->index - 1 : 0;
+	/* Every stack that was kept is of a member with samples, and so of one in the window. */
+	return m && m->index ? m->index - 1 : UINT32_MAX;
 }
 
 static void quality_fill(struct host *h, struct profile_quality *q)

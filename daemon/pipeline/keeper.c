@@ -192,6 +192,11 @@ static int waiting_write(struct keeper *k, struct err *err)
 
 	while (k->n_waiting && !rc) {
 		rc = store_write(k->store, k->waiting[0], err);
+		if (rc == -EINVAL) { /* our own mistake: no later try would mend it */
+			log_warn("a window is lost: %s", err->text);
+			k->lost++;
+			rc = 0;
+		}
 		if (!rc)
 			waiting_drop(k);
 	}

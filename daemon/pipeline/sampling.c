@@ -193,6 +193,8 @@ static void on_sample(void *arg, const struct sample *given)
 		s->first_sample_ns = sample.time_ns;
 	if (p)
 		tables_update(s, p, true);
+	if (p && s->hooks.sampled)
+		s->hooks.sampled(s->hooks.arg, p);
 	if (p && sample.registers)
 		unwind_finish(s->unwind, p, &sample, s->pcs, SAMPLING_MAX_PCS);
 	stacker_build(s->stacker, p, &sample, &stack);

@@ -26,6 +26,9 @@ struct sampling_hooks {
 	void (*event)(void *arg, const struct process_event *event, struct process *p);
 	/* Whether samples and events of this process are wanted. */
 	bool (*wants)(void *arg, struct process *p);
+	/* A sample of a wanted process comes: whoever sets process.identity does it now. NULL: not
+	 * of interest. */
+	void (*sampled)(void *arg, struct process *p);
 	/* A stack; `p` is NULL where nothing is known of its process. Whether it was kept. */
 	bool (*stack)(
 		void *arg, struct process *p, const struct sample *s, const struct stack *stack);
