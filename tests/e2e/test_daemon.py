@@ -5,6 +5,7 @@ import json
 import math
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -132,15 +133,18 @@ class Answers(unittest.TestCase):
 class ShortLived(unittest.TestCase):
     def test_processes_of_20_ms_are_accounted_for_with_their_function(self):
         with Daemon("--rate", RATE, window=1) as daemon:
+            # A name that nothing else on this machine has.
+            name = f"burst{os.getpid()}"
+            path = shutil.copy(harness.TARGETS / "burst", os.path.join(daemon.folder, name))
             daemon.wait_windows(1)
             used, count = 0.0, 150
             for _ in range(count):
-                pid = os.posix_spawn(str(harness.TARGETS / "burst"), ["burst", "20"], os.environ)
+                pid = os.posix_spawn(path, [name, "20"], os.environ)
                 usage = os.wait4(pid, 0)[2]
                 used += usage.ru_utime + usage.ru_stime
             daemon.wait_windows(2)
-            report = daemon.report("--comm", "burst")
-            processes = daemon.report("--comm", "burst", "--by", "process", "--limit", "0")
+            report = daemon.report("--comm", name)
+            processes = daemon.report("--comm", name, "--by", "process", "--limit", "0")
             expected = used * RATE
             bound = Z * math.sqrt(expected) + 0.02 * expected
             self.assertLessEqual(abs(report["samples"] - expected), bound, (expected, report))
@@ -148,10 +152,10 @@ class ShortLived(unittest.TestCase):
             self.assertGreater(rows.get("burst_work", 0), 0.85, rows)
             self.assertGreater(len(processes["rows"]), count * 0.8)
             # Nothing of another process: also the first sample of each is on its own account.
-            strange = [r for r in report["rows"] if r["kind"] == "native"
-                       and r["module"] not in ("burst", "libc.so.6", "ld-linux-x86-64.so.2",
-                                               "[vdso]", None)]
-            self.assertEqual([r for r in strange if not r["module"].startswith("python")], [])
+            known = (name, "libc.so.6", "ld-linux-x86-64.so.2", "[vdso]")
+            strange = [r for r in report["rows"] if r["kind"] == "native" and r["module"] not in known]
+            # Samples within execve may have an address of the program before.
+            self.assertLess(max((r["total"] for r in strange), default=0), 0.02, strange)
 
     def test_short_python_scripts_show_python_frames(self):
         code = "def spin(n):\n    return sum(i * i for i in range(n))\nspin(1_500_000)\n"
