@@ -18,7 +18,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { RING_BYTES_PER_CPU = 2 << 20, RING_BYTES_MIN = 4 << 20, RING_BYTES_MAX = 64 << 20 };
+enum {
+	RING_BYTES_PER_CPU = 2 << 20,
+	RING_BYTES_MIN = 4 << 20,
+	RING_BYTES_MAX = 64 << 20,
+	/* The host is sampled all the time at a low rate, and what is resident counts. */
+	HOST_RING_BYTES_PER_CPU = 512 << 10,
+	HOST_RING_BYTES_MIN = 2 << 20, /* above RING_HURRY_BYTES of the program */
+};
 
 /* libbpf's talk, the verifier's log included, is for --verbose. */
 static int libbpf_talk(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -67,11 +74,12 @@ static uint32_t round_up_cells(uint32_t cells)
 }
 
 /* A power of two, as the kernel wants it. */
-static uint32_t ring_bytes(uint32_t cpus)
+static uint32_t ring_bytes(uint32_t cpus, bool host)
 {
-	uint32_t bytes = RING_BYTES_MIN;
+	uint32_t per_cpu = host ? HOST_RING_BYTES_PER_CPU : RING_BYTES_PER_CPU;
+	uint32_t bytes = host ? HOST_RING_BYTES_MIN : RING_BYTES_MIN;
 
-	while (bytes < RING_BYTES_MAX && bytes / RING_BYTES_PER_CPU < cpus)
+	while (bytes < RING_BYTES_MAX && bytes / per_cpu < cpus)
 		bytes *= 2;
 	return bytes;
 }
@@ -87,7 +95,7 @@ static void maps_size(struct collect *c)
 	bpf_map__set_max_entries(c->skeleton->maps.cells, c->tables.n_cells / 2);
 	bpf_map__set_max_entries(c->skeleton->maps.mappings, c->tables.n_mappings);
 	bpf_map__set_max_entries(c->skeleton->maps.scratches, cpus);
-	bpf_map__set_max_entries(c->skeleton->maps.samples, ring_bytes(cpus));
+	bpf_map__set_max_entries(c->skeleton->maps.samples, ring_bytes(cpus, c->options.host));
 }
 
 static int skeleton_load(struct collect *c, struct err *err)

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -31,7 +32,7 @@
 #define LOG_ROOM "daemon"
 #include "base/log.h"
 
-enum { TICK_MS = 200, POLLS = HOST_POLLS + 1 + CLIENTS_MAX + 1 };
+enum { LARGE_BYTES = 256 << 10, TICK_MS = 200, POLLS = HOST_POLLS + 1 + CLIENTS_MAX + 1 };
 
 static const int64_t clock_step_ns = 500 * (int64_t)NS_PER_MS;
 
@@ -134,8 +135,6 @@ static void notes_make(struct daemon *d)
 	if (d->keeper_state.waiting)
 		notes_add(&d->notes, "%llu windows wait for the store",
 			(unsigned long long)d->keeper_state.waiting);
-	for (size_t i = 0; i < host_sampling(d->host)->notes.n; i++)
-		notes_add(&d->notes, "%s", host_sampling(d->host)->notes.list[i]);
 }
 
 static double unix_s(uint64_t ns)
@@ -357,6 +356,9 @@ static int daemon_open(struct daemon *d, struct err *err)
 	int rc;
 
 	umask(027);
+#ifdef __GLIBC__
+	mallopt(M_MMAP_THRESHOLD, LARGE_BYTES); /* large blocks go back when they are freed */
+#endif
 	notify_open(&d->notify);
 	d->watchdog_ns = notify_watchdog_ns();
 	d->governor.rate_hz = d->config.rate_hz;

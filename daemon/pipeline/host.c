@@ -2,6 +2,7 @@
 #include "pipeline/host.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -381,6 +382,10 @@ static void sweep(struct host *h)
 {
 	roster_trim(h->roster);
 	sampling_sweep(&h->sampling, symbols_max_bytes, h->totals.windows % SWEEP_WINDOWS == 0);
+#ifdef __GLIBC__
+	if (h->totals.windows % SWEEP_WINDOWS == 0)
+		malloc_trim(0); /* what was let go is the host's again, not ours */
+#endif
 }
 
 struct window *host_close_window(struct host *h)

@@ -2,6 +2,8 @@
 #include "pipeline/sampling.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,11 +26,26 @@ struct known {
 /* ---- tables follow processes -------------------------------------------------------------------
  */
 
+/* What people should know of the processes of one recording; of a host's there is no end. */
+__attribute__((format(printf, 2, 3))) static void note(struct sampling *s, const char *fmt, ...)
+{
+	char text[400];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (s->options.collect.host)
+		log_debug("%s", text);
+	else
+		notes_add(&s->notes, "%s", text);
+}
+
 static void note_denied_files(struct sampling *s, const struct process *p)
 {
 	for (size_t i = 0; i < p->n_mappings; i++)
 		if (p->mappings[i].is_denied) {
-			notes_add(&s->notes,
+			note(s,
 				"the files of process %u may not be read, so its native frames have no names and its Python "
 				"frames are missing; run as its user or as root, or give profd CAP_SYS_PTRACE",
 				p->pid);
@@ -45,7 +62,7 @@ static void python_update(struct sampling *s, struct process *p, struct known *k
 		return;
 	known->python_generation = p->generation;
 	if (python_process(s->python, p, &err) < 0 && err.text[0])
-		notes_add(&s->notes, "%s", err.text);
+		note(s, "%s", err.text);
 }
 
 static void unwind_update(struct sampling *s, struct process *p, struct known *known)
