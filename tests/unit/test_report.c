@@ -10,9 +10,8 @@
 #include <math.h>
 
 #include "analyze/report.h"
+#include "tests/unit/report_rows.h"
 #include "tests/web/samples.h"
-
-enum { PERIOD_NS = 10000000 };
 
 static struct report report(
 	const struct profile *p, enum report_by by, enum report_sort sort, size_t limit)
@@ -23,30 +22,6 @@ static struct report report(
 	assert_int_equal(r.by, by);
 	assert_int_equal(r.sort, sort);
 	return r;
-}
-
-static const struct report_row *find(const struct report *r, const char *name)
-{
-	for (size_t i = 0; i < r->n_rows; i++)
-		if (!strcmp(r->rows[i].name, name))
-			return &r->rows[i];
-	fail_msg("no row %s", name);
-	return NULL;
-}
-
-/* Puts the counts of one more slice behind those that are there: of the nodes 0 to n - 1. */
-static void add_slice(struct profile *p, const uint32_t *samples, uint32_t n)
-{
-	struct profile_slice slice = {.first = p->n_counts};
-
-	p->slices = realloc(p->slices, (p->n_slices + 1) * sizeof(*p->slices));
-	p->counts = realloc(p->counts, (p->n_counts + n + 1) * sizeof(*p->counts));
-	assert_true(p->slices && p->counts);
-	for (uint32_t i = 0; i < n; i++)
-		if (samples[i])
-			p->counts[p->n_counts++] = (struct profile_count){i, samples[i]};
-	slice.n = p->n_counts - slice.first;
-	p->slices[p->n_slices++] = slice;
 }
 
 /* ---- rows --------------------------------------------------------------------------------------
