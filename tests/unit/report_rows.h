@@ -3,6 +3,13 @@
 #ifndef PROFD_TESTS_REPORT_ROWS_H
 #define PROFD_TESTS_REPORT_ROWS_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
 #include "analyze/analyze.h"
 
 enum { PERIOD_NS = 10000000 };
