@@ -67,6 +67,7 @@ CREATE TABLE threads (
 ) WITHOUT ROWID;
 
 -- tier 0: as written (10 s), 1: a minute, 2: an hour. period_ns is 0 where it changed meanwhile.
+-- Each tier has a range of numbers of its own, so that its rows lie together in all tables.
 CREATE TABLE windows (
 	id INTEGER PRIMARY KEY,
 	tier INTEGER NOT NULL,
@@ -95,16 +96,15 @@ CREATE TABLE walks (
 	PRIMARY KEY (window, cause)
 ) WITHOUT ROWID;
 
--- The samples, packed; the view `samples` reads them.
+-- The samples, packed; the view `samples` reads them. Rows of the window W have the numbers from
+-- W * 2^20 on.
 CREATE TABLE counts (
 	id INTEGER PRIMARY KEY,
-	window INTEGER NOT NULL,
 	period_ns INTEGER NOT NULL,
 	series_first INTEGER NOT NULL,
 	series_last INTEGER NOT NULL,
 	data BLOB NOT NULL
 );
-CREATE INDEX counts_by_window ON counts (window);
 
 CREATE TABLE usage (
 	window INTEGER NOT NULL,
@@ -165,19 +165,22 @@ FROM walks w JOIN strings cause ON cause.id = w.cause
 WHERE cause.text NOT IN ('native-none', 'native-complete', 'native-truncated', 'python-none',
 	'python-complete', 'python-truncated', 'python-no-thread');
 
--- The unpacked samples. One step per byte of `data`: `value` is the number read so far, `state` what
--- it is: 0 a step of series, 1 how many stacks and whether a thread follows, 2 the thread, 3 a step
--- of stacks and whether a count follows, 4 the count. Ask for few windows at a time.
+-- The unpacked samples. One step per byte of `data`: `value` is the number read so far, `more` whether
+-- it goes on, `state` what it is: 0 the head of a group, 1 a long step of series, 2 the thread, 3 the
+-- first stack, 4 another stack, 5 a count. Ask for few windows at a time.
 CREATE VIEW samples AS
-SELECT c.window, c.period_ns,
+SELECT w.id AS window, c.period_ns,
 	json_extract(one.value, '$[0]') AS series,
 	json_extract(one.value, '$[1]') AS thread,
 	json_extract(one.value, '$[2]') AS stack,
 	json_extract(one.value, '$[3]') AS samples,
 	json_extract(one.value, '$[3]') * c.period_ns AS weight_ns
-FROM counts c, json_each((
-	WITH RECURSIVE step (at, value, shift, more, state, series, thread, stack, left) AS (
-		VALUES (0, 0, 0, 0, 4, c.series_first, 0, 0, 1)
+FROM windows w
+JOIN counts c ON c.id >= (w.id << 20) AND c.id < ((w.id + 1) << 20)
+JOIN json_each((
+	WITH RECURSIVE step (at, value, shift, more, state, series, thread, base, stack, left,
+		has_thread) AS (
+		VALUES (0, 0, 0, 0, 5, c.series_first, 0, 0, 0, 1, 0)
 		UNION ALL
 		SELECT at + 1,
 			CASE WHEN more THEN value ELSE 0 END | ((
@@ -187,31 +190,42 @@ FROM counts c, json_each((
 			CASE WHEN more THEN shift + 7 ELSE 0 END,
 			substr(c.data, at + 1, 1) > x'7f',
 			CASE WHEN more THEN state
-				WHEN state = 0 THEN 1
-				WHEN state = 1 THEN CASE WHEN value & 1 THEN 2 ELSE 3 END
-				WHEN state = 2 THEN 3
-				WHEN state = 3 AND value & 1 THEN 4
-				WHEN left > 1 THEN 3
+				WHEN state = 0 AND (value >> 1) & 7 = 7 THEN 1
+				WHEN state = 0 AND value & 1 THEN 2
+				WHEN state = 1 AND has_thread THEN 2
+				WHEN state <= 2 THEN 3
+				WHEN state <= 4 AND value & 1 THEN 5
+				WHEN left > 1 THEN 4
 				ELSE 0 END,
-			CASE WHEN state = 0 AND NOT more THEN series + value ELSE series END,
+			CASE WHEN more THEN series
+				WHEN state = 0 THEN series + ((value >> 1) & 7)
+				WHEN state = 1 THEN series + value
+				ELSE series END,
 			CASE WHEN more THEN thread
-				WHEN state = 0 AND value > 0 THEN 0
-				WHEN state = 1 AND NOT value & 1 THEN thread + 1
+				WHEN state = 0 THEN CASE WHEN (value >> 1) & 7 THEN 1 ELSE thread + 1 END
 				WHEN state = 2 THEN value
 				ELSE thread END,
+			CASE WHEN more OR state <> 3 THEN base
+				WHEN value & 2 THEN base - (value >> 2) - 1
+				ELSE base + (value >> 2) END,
 			CASE WHEN more THEN stack
-				WHEN state = 0 THEN 0
-				WHEN state = 3 THEN stack + (value >> 1)
+				WHEN state = 3 AND value & 2 THEN base - (value >> 2) - 1
+				WHEN state = 3 THEN base + (value >> 2)
+				WHEN state = 4 THEN stack + (value >> 1) + 1
 				ELSE stack END,
 			CASE WHEN more THEN left
-				WHEN state = 1 THEN value >> 1
-				WHEN state = 4 OR (state = 3 AND NOT value & 1) THEN left - 1
-				ELSE left END
+				WHEN state = 0 THEN (value >> 4) + 1
+				WHEN state = 5 OR (state IN (3, 4) AND NOT value & 1) THEN left - 1
+				ELSE left END,
+			CASE WHEN state = 0 AND NOT more THEN value & 1 ELSE has_thread END
 		FROM step WHERE at < length(c.data)
 	)
 	SELECT json_group_array(json_array(series, thread,
-		CASE state WHEN 3 THEN stack + (value >> 1) ELSE stack END,
-		CASE state WHEN 3 THEN 1 ELSE value + 2 END))
+		CASE WHEN state = 4 THEN stack + (value >> 1) + 1
+			WHEN state = 5 THEN stack
+			WHEN value & 2 THEN base - (value >> 2) - 1
+			ELSE base + (value >> 2) END,
+		CASE state WHEN 5 THEN value + 2 ELSE 1 END))
 	FROM step
-	WHERE NOT more AND at > 0 AND (state = 4 OR (state = 3 AND NOT value & 1))
+	WHERE NOT more AND at > 0 AND (state = 5 OR (state IN (3, 4) AND NOT value & 1))
 )) one;

@@ -71,6 +71,7 @@ struct counts_row {
 	struct store *s;
 	int64_t window;
 	uint64_t period_ns;
+	uint32_t *n_rows; /* of the window so far */
 	struct err *err;
 };
 int counts_put(

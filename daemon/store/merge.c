@@ -12,8 +12,9 @@
  * another one of the same minute. */
 enum { GROUP_MAX = 128 };
 
-static const char counts_sql[] = "SELECT series_first, data FROM counts WHERE window = ?1 "
-				 "AND period_ns = ?2 ORDER BY id";
+static const char counts_sql[] =
+	"SELECT series_first, data FROM counts "
+	"WHERE id >= (?1 << 20) AND id < ((?1 + 1) << 20) AND period_ns = ?2 ORDER BY id";
 
 /* The samples of one window and period, in order. */
 struct stream {
@@ -42,6 +43,7 @@ struct merging {
 	size_t n_heap, cap_heap;
 	struct output **outputs;
 	size_t n_outputs;
+	uint32_t n_rows; /* of the new window's counts */
 	struct rollup *rollup;
 	struct err *err;
 };
@@ -123,7 +125,7 @@ static int output_find(struct merging *m, uint64_t period_ns, size_t *number)
 	out = calloc(1, sizeof(*out));
 	if (!out)
 		return no_memory(m);
-	out->row = (struct counts_row){m->s, m->row.id, period_ns, m->err};
+	out->row = (struct counts_row){m->s, m->row.id, period_ns, &m->n_rows, m->err};
 	packer_init(&out->packer, counts_put, &out->row);
 	m->outputs[m->n_outputs++] = out;
 	return 0;

@@ -4,15 +4,22 @@
  * Numbers are unsigned LEB128: seven bits a byte, the lowest first, the high bit set where more
  * follow. A row holds groups, each of one thread:
  *
- *     series      step from the group before; from series_first in the first group
- *     n * 2 + t   n stacks follow; with t a thread number stands before them, without it the
- *                 thread is 1 in a series' first group and the one after the group's before else
- *     [thread]
- *     n times:    step * 2 + c   stack number: step from the one before, the first from 0;
- *                 [count - 2]    with c; without it the count is 1
+ *     head         bit 0: t; bits 1 to 3: s; above them the number of stacks less one
+ *     [step]       with s = 7
+ *     [thread]     with t
+ *     first        bit 0: c; bit 1: n; above them d
+ *     [count]      with c
+ *     others, each:
+ *       next       bit 0: c; above it the step from the stack before, less one
+ *       [count]    with c
+ *
+ * The series is the group's before (series_first in a row's first group) plus s, or plus 7 and the
+ * step. Without a thread number the thread is 1 where the series is a new one, and the one after
+ * the group's before else. The first stack is the first one of the group before (0 in a row's first
+ * group) plus d, with n less d and 1. Without a count it is 1, else it is what stands there plus 2.
  *
  * Within a window and period, rows in the order of their id hold ascending (series, thread, stack),
- * each once. Rows are cut at a size of which four fill a page. Inner to store/. */
+ * each once. Rows are cut at a size of which eight fill a page. Inner to store/. */
 #ifndef PROFD_STORE_PACK_H
 #define PROFD_STORE_PACK_H
 
@@ -21,7 +28,7 @@
 
 #include "base/buf.h"
 
-enum { PACK_ROW_BYTES = 992 };
+enum { PACK_ROW_BYTES = 496 };
 
 /* No figure in a store is larger: sums of many stay within 64 bits. */
 #define PACK_NUMBER_MAX (1ULL << 48)
@@ -41,11 +48,13 @@ typedef int pack_row_fn(
 struct packer {
 	pack_row_fn *row;
 	void *arg;
-	struct buf groups, stacks; /* finished groups; stacks of the open one */
-	uint64_t first, last;      /* series of the row's first and last group */
-	uint32_t thread;           /* of the row's last group */
-	struct pack_entry open;    /* the open group's last entry */
-	uint64_t n;                /* stacks in the open group */
+	struct buf groups, stacks;         /* finished groups; stacks of the open one */
+	uint64_t first, last;              /* series of the row's first and last group */
+	uint64_t base;                     /* first stack of the row's last group */
+	uint32_t thread;                   /* of the row's last group */
+	struct pack_entry open;            /* the open group's last entry */
+	uint64_t open_first, open_samples; /* its first stack, and that one's samples */
+	uint64_t n;                        /* its number of stacks */
 };
 
 void packer_init(struct packer *p, pack_row_fn *row, void *arg);
@@ -58,6 +67,7 @@ struct unpacker {
 	const uint8_t *at, *end;
 	struct pack_entry now;
 	uint64_t left; /* stacks of the group */
+	uint64_t base; /* first stack of the group before */
 };
 
 void unpacker_init(struct unpacker *u, uint64_t series_first, const void *data, size_t len);

@@ -25,7 +25,7 @@ static const char *const statements[READ_STATEMENTS] = {
 		"WHERE w.start_unix_ns < ?2 AND w.start_unix_ns + w.duration_ns > ?1 "
 		"GROUP BY k.cause",
 	[READ_COUNTS] = "SELECT period_ns, series_first, series_last, data FROM counts "
-			"WHERE window = ?1 ORDER BY id",
+			"WHERE id >= (?1 << 20) AND id < ((?1 + 1) << 20) ORDER BY id",
 	[READ_SERIES] = "SELECT s.pid, comm.text, container.text FROM series s "
 			"JOIN strings comm ON comm.id = s.comm "
 			"JOIN strings container ON container.id = s.container WHERE s.id = ?1",

@@ -26,12 +26,15 @@ const char *const store_statements[STATEMENTS] = {
 	[THREAD_ADD] = "INSERT INTO threads (series, number, tid, name) "
 		       "SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3 FROM threads "
 		       "WHERE series = ?1 RETURNING number",
-	[WINDOW_ADD] = "INSERT INTO windows (tier, start_unix_ns, duration_ns, period_ns, samples, "
-		       "lost, truncated, unmerged, frames_seen, unsymbolized_frames, requested_hz, "
-		       "achieved_hz, profiler_cpu_ns, profiler_kernel_ns, profiler_rss_bytes) "
-		       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+	[WINDOW_ADD] =
+		"INSERT INTO windows (id, tier, start_unix_ns, duration_ns, period_ns, "
+		"samples, lost, truncated, unmerged, frames_seen, unsymbolized_frames, "
+		"requested_hz, achieved_hz, profiler_cpu_ns, profiler_kernel_ns, "
+		"profiler_rss_bytes) "
+		"SELECT coalesce(max(id), ?16) + 1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
+		"?11, ?12, ?13, ?14, ?15 FROM windows WHERE id > ?16 AND id < ?17",
 	[WALK_ADD] = "INSERT INTO walks (window, cause, samples) VALUES (?1, ?2, ?3)",
-	[COUNTS_ADD] = "INSERT INTO counts (window, period_ns, series_first, series_last, data) "
+	[COUNTS_ADD] = "INSERT INTO counts (id, period_ns, series_first, series_last, data) "
 		       "VALUES (?1, ?2, ?3, ?4, ?5)",
 	[USAGE_ADD] = "INSERT INTO usage (window, series, user_us, system_us, rss_kib, threads, "
 		      "voluntary_switches, involuntary_switches, read_bytes, written_bytes) "
@@ -60,7 +63,8 @@ const char *const store_statements[STATEMENTS] = {
 		"SELECT start_unix_ns, duration_ns, period_ns, samples, lost, truncated, unmerged, "
 		"frames_seen, unsymbolized_frames, requested_hz, achieved_hz, profiler_cpu_ns, "
 		"profiler_kernel_ns, profiler_rss_bytes FROM windows WHERE id = ?1",
-	[PERIODS_LIST] = "SELECT DISTINCT period_ns FROM counts WHERE window = ?1",
+	[PERIODS_LIST] = "SELECT DISTINCT period_ns FROM counts "
+			 "WHERE id >= (?1 << 20) AND id < ((?1 + 1) << 20)",
 	[WALKS_MERGE] = "INSERT INTO walks (window, cause, samples) "
 			"SELECT ?1, cause, samples FROM walks WHERE window = ?2 "
 			"ON CONFLICT (window, cause) DO UPDATE SET "
@@ -93,12 +97,14 @@ const char *const store_statements[STATEMENTS] = {
 			   "AND start_unix_ns < ?1 AND start_unix_ns + duration_ns <= ?1 LIMIT ?2",
 	[WINDOW_DROP] = "DELETE FROM windows WHERE id = ?1",
 	[WALKS_DROP] = "DELETE FROM walks WHERE window = ?1",
-	[COUNTS_DROP] = "DELETE FROM counts WHERE window = ?1",
+	[COUNTS_DROP] = "DELETE FROM counts "
+			"WHERE id >= (?1 << 20) AND id < ((?1 + 1) << 20)",
 	[USAGE_DROP] = "DELETE FROM usage WHERE window = ?1",
 	[ROLLUPS_DROP] = "DELETE FROM rollups WHERE window = ?1",
 
-	[SWEEP_WINDOW_NEXT] = "SELECT id FROM windows WHERE id > ?1 ORDER BY id LIMIT 1",
-	[SWEEP_COUNTS] = "SELECT series_first, data FROM counts WHERE window = ?1",
+	[SWEEP_WINDOW_NEXT] = "SELECT id FROM windows WHERE id < ?1 ORDER BY id DESC LIMIT 1",
+	[SWEEP_COUNTS] = "SELECT series_first, data FROM counts "
+			 "WHERE id >= (?1 << 20) AND id < ((?1 + 1) << 20)",
 	[SWEEP_USAGE] = "SELECT series FROM usage WHERE window = ?1",
 	[SWEEP_WALKS] = "SELECT cause FROM walks WHERE window = ?1",
 	[SWEEP_STACKS] = "SELECT id, parent, frame FROM stacks WHERE id < ?1 ORDER BY id DESC "

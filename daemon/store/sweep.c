@@ -2,8 +2,9 @@
 /* Deletes strings, functions, frames, stacks, threads and series that nothing refers to any more.
  * In pieces, between which windows are written and merged:
  *
- *   1. all windows are read and what they refer to is marked; a window that is written or merged
- *      meanwhile marks what it refers to itself (dict.c, counts_put);
+ *   1. all windows are read and what they refer to is marked, from the highest number down: merging
+ *      moves rows to lower numbers, so that none is missed. A window that is written meanwhile
+ * marks what it refers to itself (dict.c, counts_put);
  *   2. the tables are gone through, each from its highest number down, those that refer before
  *      those that are referred to: a row that is marked marks what it refers to, another is
  *      deleted. A stack's parent has a lower number than the stack.
@@ -97,6 +98,7 @@ static int sweep_start(struct store *s, struct err *err)
 		s->sweep = NULL;
 		return err_set(err, rc, "not enough memory for sweeping the store");
 	}
+	s->sweep->at.id = INT64_MAX;
 	s->sweep->deleted_before = s->deleted;
 	s->dict.marks = &s->sweep->marks;
 	return 0;

@@ -14,13 +14,24 @@ _Static_assert(FRAME_PYTHON == 3 && FRAME_NATIVE == 4 && FRAME_INLINED == 5 && F
 		       FRAME_KERNEL == 7 && FRAME_NOTE == 8,
 	"see the table kinds in schema/0001_tables.sql");
 
-enum { DEPTH_THREAD = 2, CAUSE_BYTES = 64 };
+enum { DEPTH_THREAD = 2, CAUSE_BYTES = 64, COUNTS_BITS = 20 };
+
+/* Each tier has a range of row numbers, so that what is deleted together lies together; all of them
+ * take four bytes in a row. */
+static const struct {
+	int64_t after, before;
+} window_ids[TIERS] = {
+	[TIER_HOUR] = {0, 1 << 28},
+	[TIER_MINUTE] = {1 << 28, 1 << 29},
+	[TIER_FINE] = {1 << 29, 1LL << 31},
+};
 
 /* Where a node of the profile lies in the store. */
 struct place {
 	int64_t series, stack;
 	uint32_t thread;
-	uint32_t depth; /* 1: a process, 2: a thread, 3: deeper */
+	uint32_t depth;   /* 1: a process, 2: a thread, 3: deeper */
+	uint32_t process; /* the node of its process */
 };
 
 struct writing {
@@ -31,6 +42,7 @@ struct writing {
 	bool *sampled;       /* [n_series] */
 	int64_t *frame_ids;  /* [n_frames] likewise */
 	struct place *places;
+	uint32_t *order; /* nodes, process by process */
 	struct pack_entry *entries;
 	size_t n_entries;
 	struct err *err;
@@ -42,6 +54,7 @@ static void writing_free(struct writing *g)
 	free(g->sampled);
 	free(g->frame_ids);
 	free(g->places);
+	free(g->order);
 	free(g->entries);
 }
 
@@ -53,8 +66,10 @@ static int writing_alloc(struct writing *g)
 	g->sampled = calloc(g->w->n_series + 1, sizeof(*g->sampled));
 	g->frame_ids = calloc((size_t)p->n_frames + 1, sizeof(*g->frame_ids));
 	g->places = calloc((size_t)p->n_nodes + 1, sizeof(*g->places));
+	g->order = calloc((size_t)p->n_nodes + 1, sizeof(*g->order));
 	g->entries = calloc((size_t)p->n_nodes + 1, sizeof(*g->entries));
-	if (!g->series_ids || !g->sampled || !g->frame_ids || !g->places || !g->entries)
+	if (!g->series_ids || !g->sampled || !g->frame_ids || !g->places || !g->order ||
+		!g->entries)
 		return err_set(
 			g->err, -ENOMEM, "out of memory for a window of %u stacks", p->n_nodes);
 	return 0;
@@ -87,7 +102,8 @@ static int place_process(struct writing *g, uint32_t i, const struct frame *f)
 		rc = dict_series(
 			&g->s->dict, &g->w->series[f->line], &g->series_ids[f->line], g->err);
 	g->sampled[f->line] = true;
-	*at = (struct place){.series = g->series_ids[f->line], .depth = 1};
+	at->series = g->series_ids[f->line];
+	at->depth = 1;
 	return rc;
 }
 
@@ -97,7 +113,7 @@ static int place_thread(struct writing *g, uint32_t i, const struct frame *f)
 
 	if (f->kind != FRAME_THREAD)
 		return invalid(g, "a stack without a thread", i);
-	*at = g->places[g->w->profile->nodes[i].parent];
+	at->series = g->places[g->w->profile->nodes[i].parent].series;
 	at->depth = DEPTH_THREAD;
 	return dict_thread(&g->s->dict, at->series, f->line, text_of(g->w->profile, f->name),
 		&at->thread, g->err);
@@ -137,9 +153,10 @@ static int place_stack(struct writing *g, uint32_t i)
 
 	if (rc < 0)
 		return rc;
-	*at = g->places[node->parent];
+	at->series = g->places[node->parent].series;
+	at->thread = g->places[node->parent].thread;
 	at->depth = DEPTH_THREAD + 1;
-	return dict_stack(&g->s->dict, at->stack, frame, &at->stack, g->err);
+	return dict_stack(&g->s->dict, g->places[node->parent].stack, frame, &at->stack, g->err);
 }
 
 static int place_node(struct writing *g, uint32_t i)
@@ -147,8 +164,6 @@ static int place_node(struct writing *g, uint32_t i)
 	const struct profile *p = g->w->profile;
 	const struct stack_node *node = &p->nodes[i];
 
-	if (node->parent >= i || node->frame >= p->n_frames)
-		return invalid(g, "a tree in the wrong order", i);
 	switch (g->places[node->parent].depth) {
 	case 0:
 		return place_process(g, i, &p->frames[node->frame]);
@@ -157,6 +172,37 @@ static int place_node(struct writing *g, uint32_t i)
 	default:
 		return place_stack(g, i);
 	}
+}
+
+static int compare_nodes(const void *a, const void *b, void *arg)
+{
+	const struct place *places = arg;
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	if (places[x].process != places[y].process)
+		return places[x].process < places[y].process ? -1 : 1;
+	return x < y ? -1 : x > y;
+}
+
+/* New stacks get numbers in the order in which they are placed. Process by process, so that those
+ * that are packed together lie close together; a parent still comes before its children. */
+static int places_make(struct writing *g)
+{
+	const struct profile *p = g->w->profile;
+	int rc = 0;
+
+	for (uint32_t i = 1; i < p->n_nodes; i++) {
+		uint32_t parent = p->nodes[i].parent;
+
+		if (parent >= i || p->nodes[i].frame >= p->n_frames)
+			return invalid(g, "a tree in the wrong order", i);
+		g->places[i].process = parent ? g->places[parent].process : i;
+		g->order[i] = i;
+	}
+	qsort_r(g->order, p->n_nodes, sizeof(*g->order), compare_nodes, g->places);
+	for (uint32_t i = 1; i < p->n_nodes && !rc; i++)
+		rc = place_node(g, g->order[i]);
+	return rc;
 }
 
 static int compare_entries(const void *a, const void *b)
@@ -181,15 +227,15 @@ static void entries_join(struct writing *g)
 static int entries_make(struct writing *g)
 {
 	const struct profile *p = g->w->profile;
-	int rc = 0;
+	int rc;
 
 	if (!p->n_nodes || p->nodes[0].self_samples)
 		return invalid(g, "samples at the root", 0);
+	rc = places_make(g);
 	for (uint32_t i = 1; i < p->n_nodes && !rc; i++) {
 		const struct place *at = &g->places[i];
 
-		rc = place_node(g, i);
-		if (rc < 0 || !p->nodes[i].self_samples)
+		if (!p->nodes[i].self_samples)
 			continue;
 		if (p->nodes[i].self_samples > UINT32_MAX)
 			return invalid(g, "more samples of a stack than there can be", i);
@@ -205,15 +251,20 @@ static int entries_make(struct writing *g)
 int counts_put(void *arg, uint64_t series_first, uint64_t series_last, const void *data, size_t len)
 {
 	const struct counts_row *to = arg;
+	int64_t id = (to->window << COUNTS_BITS) + *to->n_rows;
 
+	if (++*to->n_rows >> COUNTS_BITS)
+		return err_set(
+			to->err, -E2BIG, "a window has more samples than the store can take");
 	sweep_mark_row(to->s, series_first, data, len);
-	return db_run(&to->s->db, COUNTS_ADD, to->err, "iiiib", to->window, (int64_t)to->period_ns,
+	return db_run(&to->s->db, COUNTS_ADD, to->err, "iiiib", id, (int64_t)to->period_ns,
 		(int64_t)series_first, (int64_t)series_last, data, len);
 }
 
 static int counts_write(struct writing *g)
 {
-	struct counts_row to = {g->s, g->window, g->w->period_ns, g->err};
+	uint32_t n_rows = 0;
+	struct counts_row to = {g->s, g->window, g->w->period_ns, &n_rows, g->err};
 	struct packer p;
 	int rc = 0;
 
@@ -232,12 +283,13 @@ static int counts_write(struct writing *g)
 int window_put(struct store *s, struct window_row *w, struct err *err)
 {
 	const struct profile_quality *q = &w->quality;
-	int rc = db_run(&s->db, WINDOW_ADD, err, "iiiiiiiiiirriii", (int64_t)w->tier,
+	int rc = db_run(&s->db, WINDOW_ADD, err, "iiiiiiiiiirriiiii", (int64_t)w->tier,
 		(int64_t)w->start_unix_ns, (int64_t)w->duration_ns, (int64_t)w->period_ns,
 		(int64_t)q->samples, (int64_t)q->lost, (int64_t)q->truncated, (int64_t)q->unmerged,
 		(int64_t)q->frames_seen, (int64_t)q->unsymbolized_frames, q->requested_hz,
 		q->achieved_hz, (int64_t)q->profiler_cpu_ns, (int64_t)q->profiler_kernel_ns,
-		(int64_t)q->profiler_rss_bytes);
+		(int64_t)q->profiler_rss_bytes, window_ids[w->tier].after,
+		window_ids[w->tier].before);
 
 	w->id = sqlite3_last_insert_rowid(s->db.handle);
 	return rc;

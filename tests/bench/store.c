@@ -25,7 +25,7 @@
 
 /* ---- the host ----------------------------------------------------------------------------------
  *
- * 100 processes run 40 programs; the first 12 share 1.9 CPUs, the others 0.1. A program is a tree
+ * 100 processes run 40 programs; the first 6 share 1.9 CPUs, the others 0.1. A program is a tree
  * of calls that is never written down: what a function calls follows from the hash of its stack. A
  * few of its calls are frequent and many are rare, and now and then it does something that it never
  * did before. */
@@ -33,7 +33,7 @@
 enum {
 	PROCESSES = 100,
 	PROGRAMS = 40,
-	BUSY = 12,
+	BUSY = 6,
 	RATE_HZ = 19,
 	WINDOW_S = 10,
 	DEPTH_MAX = 48,
@@ -136,10 +136,18 @@ static struct location frame_of(uint32_t program, uint64_t stack, uint32_t depth
 		.address = 0x1000 + 64 * function};
 }
 
+/* Busy processes have four threads, of which the first does most. */
+static uint64_t thread_any(struct host *h, uint32_t process)
+{
+	uint64_t one_of_ten = process < BUSY ? chance_next(h) % 10 : 0;
+
+	return one_of_ten < 7 ? 0 : one_of_ten - 6;
+}
+
 static size_t stack_make(struct host *h, uint32_t process, struct location *out)
 {
 	uint32_t program = program_of(process);
-	uint64_t stack = mix(program + 1), thread = process < BUSY ? chance_next(h) % 4 : 0;
+	uint64_t stack = mix(program + 1), thread = thread_any(h, process);
 	bool novel = !(chance_next(h) % NOVEL_ONE_IN), kernel = false;
 	size_t n = 0, depth = 8 + (size_t)(chance_unit(h) * chance_unit(h) * (DEPTH_MAX - 12));
 

@@ -448,7 +448,12 @@ static void test_rows_that_make_no_sense(void **state)
 		const char *sql, *says;
 	} cases[] = {
 		{"UPDATE counts SET data = x'80' WHERE id >> 20 = 536870914", "window 536870914"},
-		{"UPDATE counts SET data = x'0000' WHERE id >> 20 = 536870914", "window 536870914"},
+		{"UPDATE counts SET data = x'00' WHERE id >> 20 = 536870914", "window 536870914"},
+		{"UPDATE counts SET data = x'0002' WHERE id >> 20 = 536870914", "window 536870914"},
+		{"UPDATE counts SET data = x'010000' WHERE id >> 20 = 536870914",
+			"window 536870914"},
+		{"UPDATE counts SET data = x'000180' WHERE id >> 20 = 536870914",
+			"window 536870914"},
 		{"UPDATE counts SET data = x'ffffffffffffffffffff01' WHERE id >> 20 = 536870914",
 			"window 536870914"},
 		{"UPDATE counts SET data = data || x'00' WHERE id >> 20 = 536870914",
