@@ -7,14 +7,12 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/map.h"
 #include "store/pack.h"
 #include "store/reader.h"
+#include "store/roots.h"
 #include "store/forest.h"
 
-enum { TITLE_BYTES_MAX = 256, NAME_BYTES = 512, WINDOWS_MAX = 1 << 24 };
-
-#define NO_MATCH UINT32_MAX
+enum { TITLE_BYTES_MAX = 256, WINDOWS_MAX = 1 << 24 };
 
 static int no_memory(struct err *err)
 {
@@ -30,11 +28,6 @@ struct read_window {
 	uint64_t start_unix_ns, duration_ns;
 };
 
-struct series_key {
-	int64_t series;
-	uint64_t thread; /* 0: the series itself */
-};
-
 struct reading {
 	struct store_reader *r;
 	const struct store_query *q;
@@ -43,7 +36,7 @@ struct reading {
 	size_t n_windows, cap_windows;
 	struct chosen chosen;
 	struct forest forest;
-	struct map *roots; /* struct series_key -> node, or NO_MATCH */
+	struct roots roots;
 	/* counts of the open slice by node, and which of them are not 0 */
 	uint32_t *slice_counts, *touched;
 	size_t n_slice_counts, n_touched, cap_counts;
@@ -56,7 +49,7 @@ static void reading_free(struct reading *g)
 	free(g->windows);
 	chosen_free(&g->chosen);
 	forest_free(&g->forest);
-	map_free(g->roots);
+	roots_free(&g->roots);
 	free(g->slice_counts);
 	free(g->touched);
 }
@@ -167,116 +160,6 @@ static int walks_read(struct reading *g)
 	return rc;
 }
 
-/* ---- roots -------------------------------------------------------------------------------------
- */
-
-struct series_row {
-	uint32_t pid;
-	char comm[NAME_BYTES], container[NAME_BYTES];
-};
-
-static int series_read(struct reading *g, int64_t series, struct series_row *row)
-{
-	struct db *db = &g->r->db;
-	const char *comm, *container;
-	sqlite3_stmt *s;
-	int rc = db_use(db, READ_SERIES, &s, g->err, "i", series);
-
-	if (!rc)
-		rc = db_step(db, s, g->err);
-	if (rc < 0)
-		return rc;
-	if (!rc)
-		return reader_damaged(db, g->err, "a process is missing", series);
-	row->pid = (uint32_t)sqlite3_column_int64(s, 0);
-	comm = (const char *)sqlite3_column_text(s, 1);
-	container = (const char *)sqlite3_column_text(s, 2);
-	snprintf(row->comm, sizeof(row->comm), "%s", comm && *comm ? comm : "?");
-	snprintf(row->container, sizeof(row->container), "%s",
-		container && *container ? container : "(host)");
-	db_done(s);
-	return 0;
-}
-
-/* The line of a process's frame keeps apart those that had the same name and PID one after the
- * other. */
-static int series_root(struct reading *g, int64_t series, uint32_t *node)
-{
-	char name[NAME_BYTES + 32];
-	struct series_row row;
-	uint32_t parent = 0;
-	int rc;
-
-	*node = 0;
-	if (g->q->root == STORE_ROOT_NONE)
-		return 0;
-	rc = series_read(g, series, &row);
-	if (rc < 0)
-		return rc;
-	if (g->q->root == STORE_ROOT_CONTAINER)
-		rc = forest_root(&g->forest, 0, FRAME_CONTAINER, row.container, 0, &parent, g->err);
-	if (rc < 0)
-		return rc;
-	if (g->q->root == STORE_ROOT_COMM || g->q->root == STORE_ROOT_CONTAINER)
-		return forest_root(&g->forest, parent, FRAME_PROCESS, row.comm, 0, node, g->err);
-	snprintf(name, sizeof(name), "%s (%u)", row.comm, row.pid);
-	return forest_root(&g->forest, 0, FRAME_PROCESS, name, (uint32_t)series, node, g->err);
-}
-
-static int thread_root(
-	struct reading *g, int64_t series, uint32_t number, uint32_t parent, uint32_t *node)
-{
-	struct db *db = &g->r->db;
-	char name[NAME_BYTES], label[NAME_BYTES + 32];
-	sqlite3_stmt *s;
-	const char *text;
-	uint32_t tid;
-	int rc = db_use(db, READ_THREAD, &s, g->err, "ii", series, (int64_t)number);
-
-	if (!rc)
-		rc = db_step(db, s, g->err);
-	if (rc < 0)
-		return rc;
-	if (!rc)
-		return reader_damaged(db, g->err, "a thread is missing of process", series);
-	tid = (uint32_t)sqlite3_column_int64(s, 0);
-	text = (const char *)sqlite3_column_text(s, 1);
-	snprintf(name, sizeof(name), "%s", text ? text : "");
-	db_done(s);
-	*node = parent;
-	if (!thread_chosen(g->q, tid, name))
-		*node = NO_MATCH;
-	else if (g->q->root == STORE_ROOT_THREAD) {
-		snprintf(label, sizeof(label), "%s (%u)", *name ? name : "?", tid);
-		rc = forest_root(&g->forest, parent, FRAME_THREAD, label, tid, node, g->err);
-	}
-	return rc;
-}
-
-/* The node below which a thread's stacks stand, or NO_MATCH. */
-static int root_of(struct reading *g, const struct pack_entry *e, uint32_t *node)
-{
-	bool by_thread = g->q->threads.n || g->q->root == STORE_ROOT_THREAD, fresh;
-	struct series_key key = {(int64_t)e->series, by_thread ? e->thread : 0};
-	uint32_t *known = map_put(g->roots, &key, &fresh), parent;
-	int rc = 0;
-
-	if (!known)
-		return no_memory(g->err);
-	if (fresh) {
-		*known = NO_MATCH;
-		if (chosen_has(&g->chosen, (int64_t)e->series)) {
-			rc = series_root(g, (int64_t)e->series, &parent);
-			if (!rc)
-				rc = by_thread
-					     ? thread_root(g, key.series, e->thread, parent, known)
-					     : (*known = parent, 0);
-		}
-	}
-	*node = *known;
-	return rc;
-}
-
 /* ---- samples -----------------------------------------------------------------------------------
  */
 
@@ -325,17 +208,17 @@ static int sample_take(struct reading *g, uint32_t node, uint64_t samples, uint6
 static int row_decode(struct reading *g, int64_t window, uint64_t period_ns, struct unpacker *u)
 {
 	struct pack_entry of = {0}; /* whose root it is */
-	uint32_t root = NO_MATCH, node;
+	uint32_t root = ROOTS_NO_MATCH, node;
 	int rc;
 
 	while ((rc = unpacker_next(u)) == 1) {
 		if (u->now.series != of.series || u->now.thread != of.thread) {
 			of = u->now;
-			rc = root_of(g, &of, &root);
+			rc = roots_find(&g->roots, &of, &root, g->err);
 			if (rc < 0)
 				return rc;
 		}
-		if (root == NO_MATCH)
+		if (root == ROOTS_NO_MATCH)
 			continue;
 		rc = forest_node(&g->forest, root, u->now.stack, &node, g->err);
 		if (rc < 0)
@@ -530,8 +413,9 @@ int store_read(
 	int rc;
 
 	g.p = calloc(1, sizeof(*g.p));
-	g.roots = map_new(sizeof(struct series_key), sizeof(uint32_t));
-	if (!g.p || !g.roots)
+	g.roots =
+		(struct roots){.db = &r->db, .query = q, .chosen = &g.chosen, .forest = &g.forest};
+	if (!g.p || roots_init(&g.roots) < 0)
 		rc = no_memory(err);
 	else
 		rc = db_exec(&r->db, "BEGIN", err);

@@ -26,7 +26,7 @@ static const char *const statements[READ_STATEMENTS] = {
 		"GROUP BY k.cause",
 	[READ_COUNTS] = "SELECT period_ns, series_first, series_last, data FROM counts "
 			"WHERE id >= (?1 << 20) AND id < ((?1 + 1) << 20) ORDER BY id",
-	[READ_SERIES] = "SELECT s.pid, comm.text, container.text FROM series s "
+	[READ_SERIES] = "SELECT s.pid, comm.text, container.text, s.start_ticks FROM series s "
 			"JOIN strings comm ON comm.id = s.comm "
 			"JOIN strings container ON container.id = s.container WHERE s.id = ?1",
 	[READ_THREAD] = "SELECT t.tid, s.text FROM threads t JOIN strings s ON s.id = t.name "

@@ -45,7 +45,8 @@ void store_set_limits(struct store *s, const struct store_limits *limits);
 
 /* Writes a window in one transaction: all of it is there afterwards, and stays through a crash of
  * the process (and of the machine, as far as the disk keeps its promise), or nothing. The same
- * errors as store_open; after one the store can be used on, and the same window given again. */
+ * errors as store_open; after one the store can be used on, and the same window given again. And
+ * -EINVAL: not a window as flow/window.h says; giving it again is of no use. */
 int store_write(struct store *s, const struct window *w, struct err *err);
 
 /* One bounded piece of housekeeping (at most about `budget_ms`): merges windows that are old enough

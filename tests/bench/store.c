@@ -346,7 +346,7 @@ static void question_measure(
 		uint64_t begin_ns = clock_now_ns();
 		struct err err = {0};
 		struct store_reader *r = store_reader_open(path, &err);
-		struct profile *p;
+		struct profile *p = NULL;
 		struct buf out;
 
 		if (!r || store_read(r, &q, &p, &err) < 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A process that lives for a given CPU time (first argument, in ms; 50) and ends: what a daemon has to
- * account for although it is gone before anybody looks. Its work is in burst_work() below main().
- * Tells nobody that it is ready, and writes nothing. */
+/* A process that lives for a given CPU time (first argument, in ms; 50) and ends: what a daemon has
+ * to account for although it is gone before anybody looks. Its work is in burst_work() below
+ * main(). Tells nobody that it is ready, and writes nothing. */
 #include "truth.h"
 
 static volatile uint64_t sink;

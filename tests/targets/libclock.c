@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* To be preloaded: a wall clock that is off by the seconds that stand in the file $CLOCK_OFFSET, read
- * anew at each call. The monotonic clocks are left alone. */
+/* To be preloaded: a wall clock that is off by the seconds that stand in the file $CLOCK_OFFSET,
+ * read anew at each call. The monotonic clocks are left alone. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>

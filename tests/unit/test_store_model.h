@@ -86,7 +86,7 @@ static inline struct series series_of(uint32_t i)
 	struct series s = {.pid = 100 + i, .start_ticks = 1000 + 7 * i, .uid = 1000 + i % 3};
 
 	snprintf(comm, sizeof(comm), "worker%u", i % 5);
-	snprintf(container, sizeof(container), i % 3 ? "c0ffee%06u" : "", i % 3);
+	snprintf(container, sizeof(container), "c0ffee%06u", i % 3);
 	strcpy(s.boot, "00000000-0000-4000-8000-000000000000");
 	s.start_unix_ns = DAY_ONE - DAY_NS + i;
 	s.user = strdup(i % 3 == 1 ? "anna" : i % 3 == 2 ? "bert" : "1000");
@@ -94,7 +94,7 @@ static inline struct series series_of(uint32_t i)
 	s.exe = strdup("/usr/bin/worker");
 	s.command_line = strdup("");
 	s.cgroup = strdup("/system.slice");
-	s.container = strdup(container);
+	s.container = strdup(i % 3 ? container : "");
 	s.python = strdup(i % 2 ? "3.12.1" : "");
 	return s;
 }
