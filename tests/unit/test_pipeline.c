@@ -163,7 +163,7 @@ static void test_selection_text(void **state)
 	selection_text(c, text, sizeof(text));
 	assert_string_equal(text, "PID 7, name nginx");
 	for (int i = 0; i < 50; i++) {
-		char name[32];
+		char name[48];
 
 		snprintf(name, sizeof(name), "somebody-with-a-long-name-%d", i);
 		assert_int_equal(config_set(c, "user", name, NULL), 0);
