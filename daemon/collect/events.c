@@ -277,7 +277,7 @@ void collect_follow(struct collect *c, uint32_t pid)
 {
 	uint8_t one = 1;
 
-	if (c->options.per_cpu)
+	if (c->options.per_cpu && !c->options.host)
 		bpf_map_update_elem(bpf_map__fd(c->skeleton->maps.targets), &pid, &one, BPF_ANY);
 }
 
