@@ -34,8 +34,9 @@ STATISTICS = pathlib.Path("/proc/sys/kernel/bpf_stats_enabled")
 
 def slope(points):
     """Least squares: (growth per unit, its standard error), the latter for errors of neighbours that go
-    together: every ten points are taken as one."""
-    groups = [points[i : i + 10] for i in range(0, len(points) - 9, 10)]
+    together: about a dozen groups of neighbours are taken as a point each."""
+    size = max(len(points) // 12, 1)
+    groups = [points[i : i + size] for i in range(0, len(points) - size + 1, size)]
     means = [(statistics.mean(x for x, _ in g), statistics.mean(y for _, y in g)) for g in groups]
     mx = statistics.mean(x for x, _ in means)
     my = statistics.mean(y for _, y in means)
@@ -54,7 +55,7 @@ def gaps(daemon):
 
 def burst_samples(daemon):
     """Samples of the short processes. A process of 50 ms is there for one sample at most on average."""
-    rows = daemon.report("--since", "0", "--by", "process", "--comm", "burst", "--limit", "0")
+    rows = daemon.report("--since", "all", "--by", "process", "--comm", "burst", "--limit", "0")
     return rows["samples"]
 
 
@@ -103,7 +104,7 @@ def judge(daemon, points, account):
     missing = gaps(daemon)
     fine &= check(
         "no window is lost",
-        not missing and not status["windows_lost"] and not status["windows_waiting"],
+        not missing and not status["windows"]["lost"] and not status["windows"]["waiting"],
         f"{daemon.windows()} windows, gaps {missing}",
     )
     fine &= check("no sample is lost", not status["lost"], f"{status['lost']} of {status['samples']}")
