@@ -333,6 +333,19 @@ static void apply_comm(struct drain *d, const struct record_comm *r)
 	tell_of(d, PROCESS_EXECED, p);
 }
 
+/* An exec of a set-user-ID program makes the kernel take leave of the old program's events, with
+ * an exit record of a process that goes on (begin_new_exec() in fs/exec.c). What it maps then tells
+ * that it lives; its threads are not counted any more, since that count has failed. */
+static void revive(struct drain *d, struct process *p)
+{
+	bool told = p->exited;
+
+	p->n_threads = -1;
+	p->exited = p->main_exited = p->is_ending = false;
+	if (told)
+		tell_of(d, PROCESS_EXECED, p);
+}
+
 static void apply_mmap(struct drain *d, struct record_mmap2 *r)
 {
 	struct process *p = subject(d, r->pid);
@@ -349,6 +362,8 @@ static void apply_mmap(struct drain *d, struct record_mmap2 *r)
 
 	if (!p || !r->length || line.end < line.start)
 		return;
+	if (p->exited || p->n_threads == 0)
+		revive(d, p);
 	maps_strip_deleted(line.path);
 	if (p->exe_comes && !maps_is_special(line.path) && line.path[0] == '/') {
 		char *exe = strdup(line.path);

@@ -151,6 +151,68 @@ static const struct mapping *mapping_named(const struct process *p, const char *
 	return NULL;
 }
 
+/* ---- set-user-ID programs ---------------------------------------------------------------------
+ */
+
+/* A program that waits for its end, with the rights of somebody else. */
+static void copy_setuid(char *path)
+{
+	struct buf text;
+	int fd;
+
+	buf_init(&text, 64 << 20);
+	assert_int_equal(file_read("/bin/sleep", &text), 0);
+	strcpy(path, "/tmp/profd-test-XXXXXX");
+	fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(fd_write_all(fd, text.data, text.len), 0);
+	assert_int_equal(fchown(fd, 12346, 12346), 0);
+	assert_int_equal(fchmod(fd, 04755), 0);
+	close(fd);
+	buf_free(&text);
+}
+
+static uint32_t start_setuid(const char *path)
+{
+	pid_t child = fork();
+
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		execl(path, "sleep", "60", (char *)NULL);
+		_exit(127);
+	}
+	return (uint32_t)child;
+}
+
+/* The kernel tells of an exit at such an exec. */
+static void test_setuid_exec_is_no_end(void **state)
+{
+	struct world *w = *state;
+	struct process *self = self_of(w), *p;
+	char path[64];
+
+	assert_non_null(self);
+	if (geteuid() != 0)
+		skip();
+	copy_setuid(path);
+	w->about = start_setuid(path);
+	/* Everything that belongs to the exec: its own file is mapped, and libc by it. */
+	for (int i = 0; i < 400; i++) {
+		drain(w);
+		p = process_find(w->table, w->about);
+		if (p && mapping_named(p, path) && mapping_named(p, "libc"))
+			break;
+		poll(NULL, 0, 5);
+	}
+	assert_non_null(p);
+	assert_false(p->exited);
+	assert_non_null(mapping_named(p, path));
+	w->count[PROCESS_EXITED] = 0;
+	stop(w->about);
+	assert_true(wait_for(w, PROCESS_EXITED));
+	unlink(path);
+}
+
 /* ---- gone before anybody looks ----------------------------------------------------------------
  */
 
@@ -627,6 +689,7 @@ static void test_until(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_setuid_exec_is_no_end),
 		TEST(test_whole_though_gone),
 		TEST(test_replaced_file_is_not_taken),
 		TEST(test_start_time),
