@@ -31,6 +31,15 @@ enum {
 static const uint64_t events_pause_ns = 10 * NS_PER_MS;
 static const size_t symbols_max_bytes = (size_t)12 << 20;
 
+/* Where the clocks and counters stood: a window lies between two such moments, and the second is
+ * the first of the next. */
+struct moment {
+	uint64_t ns, unix_ns;
+	uint64_t busy_ticks; /* of all CPUs */
+	uint64_t cpu_ns;     /* our own */
+	struct collect_stats stats;
+};
+
 struct host {
 	const struct daemon_config *config;
 	struct sampling sampling;
@@ -38,11 +47,8 @@ struct host {
 	struct aggregate *tree; /* of the open window */
 	host_listener *listener;
 	void *listener_arg;
-	uint64_t start_ns, start_unix_ns; /* of the open window */
-	uint64_t events_ns;               /* last look at process events */
-	uint64_t busy_ticks;              /* of all CPUs, at the start of the window */
-	struct collect_stats stats;       /* likewise */
-	uint64_t cpu_ns;                  /* our own, likewise */
+	struct moment start; /* of the open window */
+	uint64_t events_ns;  /* last look at process events */
 	long online_cpus;
 	uint32_t rate_hz;
 	bool all; /* every process is selected */
@@ -121,16 +127,21 @@ static uint64_t busy_ticks(void)
 	return busy;
 }
 
-static void window_start(struct host *h)
+static struct moment moment_now(const struct host *h)
 {
+	struct moment m = {
+		.ns = clock_now_ns(), .busy_ticks = busy_ticks(), .cpu_ns = cost_cpu_ns()};
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	h->start_unix_ns = (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-	h->start_ns = clock_now_ns();
-	h->busy_ticks = busy_ticks();
-	h->cpu_ns = cost_cpu_ns();
-	collect_stats(h->sampling.collect, &h->stats);
+	m.unix_ns = (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+	collect_stats(h->sampling.collect, &m.stats);
+	return m;
+}
+
+static void window_start(struct host *h, const struct moment *now)
+{
+	h->start = *now;
 	memset(&h->sampling.quality, 0, sizeof(h->sampling.quality));
 }
 
@@ -207,7 +218,7 @@ struct host *host_open(const struct daemon_config *config, struct err *err)
 		host_close(h);
 		return NULL;
 	}
-	window_start(h);
+	h->start = moment_now(h);
 	return h;
 }
 
@@ -242,7 +253,9 @@ int host_pause(struct host *h, bool paused, struct err *err)
 		return 0;
 	h->totals.paused = paused;
 	if (!paused) {
-		window_start(h);
+		struct moment now = moment_now(h);
+
+		window_start(h, &now);
 		return collect_start(h->sampling.collect, err);
 	}
 	collect_detach(h->sampling.collect);
@@ -291,25 +304,25 @@ static uint32_t series_number(void *arg, uint32_t pid, uint64_t identity)
 	return m && m->index ? m->index - 1 : UINT32_MAX;
 }
 
-static void quality_fill(struct host *h, struct profile_quality *q)
+static void quality_fill(const struct host *h, const struct moment *end, struct profile_quality *q)
 {
+	const struct moment *start = &h->start;
 	struct profile_quality named = *q;
-	uint64_t ticks = busy_ticks() - h->busy_ticks;
-	double busy_s = (double)ticks / (double)sysconf(_SC_CLK_TCK);
-	struct collect_stats now;
+	double busy_s =
+		(double)(end->busy_ticks - start->busy_ticks) / (double)sysconf(_SC_CLK_TCK);
 
-	collect_stats(h->sampling.collect, &now);
 	*q = h->sampling.quality;
 	q->frames_seen = named.frames_seen;
 	q->unsymbolized_frames = named.unsymbolized_frames;
-	q->duration_ns = clock_now_ns() - h->start_ns;
+	q->duration_ns = end->ns - start->ns;
 	q->requested_hz = h->rate_hz;
-	q->lost += now.lost - h->stats.lost;
+	q->lost += end->stats.lost - start->stats.lost;
 	/* Of too little time no rate can be told. */
-	q->achieved_hz =
-		busy_s * h->rate_hz >= 20 ? (double)(now.runs - h->stats.runs) / busy_s : 0;
-	q->profiler_cpu_ns = cost_cpu_ns() - h->cpu_ns;
-	q->profiler_kernel_ns = now.run_ns - h->stats.run_ns;
+	q->achieved_hz = busy_s * h->rate_hz >= 20
+				 ? (double)(end->stats.runs - start->stats.runs) / busy_s
+				 : 0;
+	q->profiler_cpu_ns = end->cpu_ns - start->cpu_ns;
+	q->profiler_kernel_ns = end->stats.run_ns - start->stats.run_ns;
 	q->profiler_rss_bytes = cost_rss_bytes();
 }
 
@@ -331,15 +344,15 @@ static int profile_make(struct host *h, struct window *w, struct err *err)
 	return w->profile->title && w->profile->source ? 0 : -ENOMEM;
 }
 
-static struct window *window_make(struct host *h)
+static struct window *window_make(struct host *h, const struct moment *end)
 {
 	struct window *w = calloc(1, sizeof(*w));
 	struct err err = {0};
 	int rc = -ENOMEM;
 
 	if (w) {
-		w->start_unix_ns = h->start_unix_ns;
-		w->duration_ns = clock_now_ns() - h->start_ns;
+		w->start_unix_ns = h->start.unix_ns;
+		w->duration_ns = end->ns - h->start.ns;
 		w->period_ns = NS_PER_S / h->rate_hz;
 		rc = roster_window(h->roster, h->sampling.python, w);
 	}
@@ -391,12 +404,13 @@ static void sweep(struct host *h)
 struct window *host_close_window(struct host *h)
 {
 	struct aggregate *fresh = aggregate_new(NULL);
+	struct moment end = moment_now(h);
 	struct window *w = NULL;
 
 	if (fresh) {
-		w = window_make(h);
+		w = window_make(h, &end);
 		if (w) {
-			quality_fill(h, &w->profile->quality);
+			quality_fill(h, &end, &w->profile->quality);
 			totals_add(h, &w->profile->quality);
 		} else
 			h->totals.lost += h->sampling.quality.samples;
@@ -404,7 +418,7 @@ struct window *host_close_window(struct host *h)
 		h->tree = fresh;
 		sweep(h);
 	}
-	window_start(h);
+	window_start(h, &end);
 	cpus_follow(h);
 	return w;
 }

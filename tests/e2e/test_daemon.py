@@ -102,6 +102,13 @@ class Answers(unittest.TestCase):
             read = subprocess.run(argv, capture_output=True, text=True, timeout=60)
             self.assertIn("share_40", read.stdout, read.stderr)
 
+    def test_windows_follow_one_another_without_a_gap(self):
+        with Daemon("--rate", RATE, window=1) as daemon, Target("native"):
+            daemon.wait_windows(5)
+            rows = daemon.query("select start_unix_ns, duration_ns from windows order by id")
+            for (start, length), (after, _) in zip(rows, rows[1:]):
+                self.assertLess(abs(after - start - length), 5e6, rows)
+
     def test_ps_and_status(self):
         with Daemon("--rate", RATE, window=1) as daemon, Target("native") as target:
             daemon.wait_windows(3)
