@@ -22,7 +22,7 @@ VERSION := $(shell cat VERSION)
 Q       := $(if $(V),,@)
 say      = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(patsubst $(OUT)/%,%,$(2))')
 
-PACKAGES := libbpf libelf libdw liblzma jansson sqlite3 zlib
+PACKAGES := libbpf libelf libdw liblzma jansson sqlite3 zlib ncursesw
 
 WERROR   ?= 1
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wvla \
@@ -56,7 +56,7 @@ ASM_INCLUDE := $(patsubst %/asm/types.h,-idirafter %,$(filter %/asm/types.h,\
 	$(shell echo '$(hash)include <asm/types.h>' | $(CC) -M -x c - 2>/dev/null)))
 endif
 
-SOURCES := $(sort $(wildcard daemon/*.c daemon/*/*.c cli/*.c))
+SOURCES := $(sort $(wildcard daemon/*.c daemon/*/*.c cli/*.c cli/*/*.c))
 OBJECTS := $(SOURCES:%.c=$(OUT)/obj/%.o)
 LIBRARY := $(filter-out $(OUT)/obj/cli/main.o,$(OBJECTS))
 SKELETON := $(OUT)/gen/sample.skel.h
@@ -67,11 +67,26 @@ EMBEDDED := $(TEXTS:daemon/render/%=$(OUT)/gen/%.h) $(TABLES:schema/%=$(OUT)/gen
 # ---- the program ---------------------------------------------------------------------------------
 
 .PHONY: all
-all: $(OUT)/profd ## build build/profd
+all: $(OUT)/profd $(OUT)/man/.made $(OUT)/completion/.made ## build build/profd, manual pages, completion
 
 $(OUT)/profd: $(OBJECTS)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(OPT) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(LIBS)
+
+# The program writes its own manual pages and completion scripts, from the tables it parses with.
+$(OUT)/man/.made: $(OUT)/profd systemd/profd.conf
+	$(call say,MAN,$(@D))
+	$(Q)rm -rf $(@D) && mkdir -p $(@D)
+	$(Q)for page in $$($< manual --pages); do \
+		$< manual --settings systemd/profd.conf $$page > $(@D)/$$page || exit 1; done
+	$(Q)touch $@
+
+$(OUT)/completion/.made: $(OUT)/profd
+	$(call say,SHELLS,$(@D))
+	$(Q)rm -rf $(@D) && mkdir -p $(@D)
+	$(Q)for shell in bash zsh fish; do \
+		$< completion $$shell > $(@D)/profd.$$shell || exit 1; done
+	$(Q)touch $@
 
 $(filter $(OUT)/obj/daemon/collect/%,$(OBJECTS)): | $(SKELETON)
 $(filter $(OUT)/obj/daemon/render/% $(OUT)/obj/daemon/store/%,$(OBJECTS)): | $(EMBEDDED)
@@ -109,6 +124,10 @@ $(OUT)/gen/%.sql.h: schema/%.sql
 # Units and the like go where systemd looks for them below a prefix, settings to /etc.
 SYSCONFDIR  ?= /etc
 DOCDIR      := $(PREFIX)/share/doc/profd
+MANDIR      ?= $(PREFIX)/share/man
+BASHDIR     ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR      ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR     ?= $(PREFIX)/share/fish/vendor_completions.d
 UNITDIR     ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
@@ -118,7 +137,7 @@ unit_edit    = sed -e 's|@BINDIR@|$(PREFIX)/bin|g' -e 's|@DOCDIR@|$(DOCDIR)|g' \
                -e 's|@CONFIG@|$(if $(filter /etc,$(SYSCONFDIR)),, --config $(CONFIG))|g'
 
 .PHONY: install uninstall
-install: all ## install program, units, settings and README below $(DESTDIR)$(PREFIX)
+install: all ## install program, manual, completion, units and settings below $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(OUT)/profd '$(DESTDIR)$(PREFIX)/bin/profd'
 	install -D -m 644 README.md '$(DESTDIR)$(DOCDIR)/README.md'
 	install -D -m 644 LICENSE '$(DESTDIR)$(DOCDIR)/LICENSE'
@@ -132,6 +151,12 @@ install: all ## install program, units, settings and README below $(DESTDIR)$(PR
 	install -D -m 644 systemd/profd.tmpfiles '$(DESTDIR)$(TMPFILESDIR)/profd.conf'
 	test -e '$(DESTDIR)$(CONFIG)' || \
 		install -D -m 644 systemd/profd.conf '$(DESTDIR)$(CONFIG)'
+	install -d -m 755 '$(DESTDIR)$(MANDIR)/man1' '$(DESTDIR)$(MANDIR)/man5'
+	install -m 644 $(OUT)/man/*.1 '$(DESTDIR)$(MANDIR)/man1'
+	install -m 644 $(OUT)/man/*.5 '$(DESTDIR)$(MANDIR)/man5'
+	install -D -m 644 $(OUT)/completion/profd.bash '$(DESTDIR)$(BASHDIR)/profd'
+	install -D -m 644 $(OUT)/completion/profd.zsh '$(DESTDIR)$(ZSHDIR)/_profd'
+	install -D -m 644 $(OUT)/completion/profd.fish '$(DESTDIR)$(FISHDIR)/profd.fish'
 	$(if $(DESTDIR),,@echo 'next, for continuous profiling: systemd-sysusers &&' \
 		'systemctl daemon-reload && systemctl enable --now profd')
 
@@ -140,6 +165,9 @@ uninstall: ## remove what `make install` has put there, but the store and change
 	rm -f '$(DESTDIR)$(PREFIX)/bin/profd' '$(DESTDIR)$(UNITDIR)/profd.service' \
 		'$(DESTDIR)$(UNITDIR)/profd.socket' '$(DESTDIR)$(SYSUSERSDIR)/profd.conf' \
 		'$(DESTDIR)$(TMPFILESDIR)/profd.conf'
+	rm -f '$(DESTDIR)$(MANDIR)/man1/profd.1' '$(DESTDIR)$(MANDIR)'/man1/profd-*.1 \
+		'$(DESTDIR)$(MANDIR)/man5/profd.conf.5' '$(DESTDIR)$(BASHDIR)/profd' \
+		'$(DESTDIR)$(ZSHDIR)/_profd' '$(DESTDIR)$(FISHDIR)/profd.fish'
 	if cmp -s '$(DESTDIR)$(DOCDIR)/profd.conf' '$(DESTDIR)$(CONFIG)'; then \
 		rm -f '$(DESTDIR)$(CONFIG)'; rmdir '$(DESTDIR)$(SYSCONFDIR)/profd'; fi
 	rm -f $(patsubst %,'$(DESTDIR)$(DOCDIR)/%',README.md LICENSE LICENSE.bpf profd.conf)
@@ -245,7 +273,7 @@ check: ## install what is missing, build everything, run all tests
 check-rooms: ## check that the rooms of the house include only what they may
 	@tests/check-rooms
 
-FORMATTED := $(wildcard bpf/*.[ch] daemon/*.[ch] daemon/*/*.[ch] cli/*.[ch] \
+FORMATTED := $(wildcard bpf/*.[ch] daemon/*.[ch] daemon/*/*.[ch] cli/*.[ch] cli/*/*.[ch] \
              tests/*/*.[ch] tests/*/*.cc)
 has = command -v $(1) >/dev/null || { echo '$(1) is missing: apt-get install $(1)' >&2; exit 1; }
 .PHONY: check-format
@@ -258,7 +286,7 @@ tidy: $(SKELETON) $(EMBEDDED) ## look for mistakes with clang-tidy 14
 	@$(call has,clang-tidy-14)
 	$(Q)clang-tidy-14 --quiet $(SOURCES) -- -std=gnu17 $(CPPFLAGS) $(PKG_CFLAGS)
 
-.PHONY: bench bench-ready bench-overhead bench-store bench-host soak
+.PHONY: bench bench-ready bench-overhead bench-store bench-host bench-diff soak
 bench: bench-overhead bench-host bench-store ## measure what profd costs (as root, about ten minutes)
 bench-ready:
 	@tests/deps build demo tests
@@ -269,6 +297,8 @@ bench-host: bench-ready ## of the daemon on a host with hundreds of processes
 	@BUILD=$(BUILD) PROFD=$(OUT)/profd tests/bench/host.py
 bench-store: bench-ready ## of a day in the store: rate, bytes, answers
 	@$(OUT)/tests/bench/store
+bench-diff: bench-ready ## of comparisons: false alarms, and changes that are found (20 minutes)
+	@BUILD=$(BUILD) PROFD=$(OUT)/profd tests/bench/diff.py
 soak: bench-ready ## the daemon for half an hour on a generated host: nothing grows, nothing is lost
 	@BUILD=$(BUILD) PROFD=$(OUT)/profd tests/bench/soak.py $(MINUTES)
 

@@ -34,8 +34,24 @@ __attribute__((noreturn)) static void held(
 	_exit(error == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN);
 }
 
+static void take_standard(int input_fd, int output_fd)
+{
+	if (input_fd >= 0)
+		dup2(input_fd, STDIN_FILENO);
+	if (output_fd < 0)
+		return;
+	dup2(output_fd, STDOUT_FILENO);
+	dup2(output_fd, STDERR_FILENO);
+}
+
 int child_start(struct child *c, char **argv, const struct signals *signals, const int *private_fds,
 	size_t n_private_fds, struct err *err)
+{
+	return child_start_with(c, argv, signals, private_fds, n_private_fds, -1, -1, err);
+}
+
+int child_start_with(struct child *c, char **argv, const struct signals *signals,
+	const int *private_fds, size_t n_private_fds, int input_fd, int output_fd, struct err *err)
 {
 	int go[2] = {-1, -1}, report[2] = {-1, -1};
 
@@ -50,6 +66,7 @@ int child_start(struct child *c, char **argv, const struct signals *signals, con
 			close(private_fds[i]);
 		close(go[1]);
 		close(report[0]);
+		take_standard(input_fd, output_fd);
 		held(argv, signals, go[0], report[1]);
 	}
 	close(go[0]);

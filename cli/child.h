@@ -25,6 +25,11 @@ struct child {
 int child_start(struct child *c, char **argv, const struct signals *signals, const int *private_fds,
 	size_t n_private_fds, struct err *err);
 
+/* The same with another standard input, and another standard output and error; -1: the caller's
+ * own. They stay the caller's. */
+int child_start_with(struct child *c, char **argv, const struct signals *signals,
+	const int *private_fds, size_t n_private_fds, int input_fd, int output_fd, struct err *err);
+
 void child_release(struct child *c);
 
 /* Whether exec failed, known once report_fd is readable: 0, or negative errno with a text. */

@@ -91,6 +91,8 @@ int cli_run(const struct cli_command *const *commands, int argc, char **argv)
 	if (!strcmp(word, "--version") || !strcmp(word, "-V"))
 		return version();
 	command = find(commands, word);
-	return command ? command->run(command, argc - 1, argv + 1)
-		       : unknown_command(commands, word);
+	if (!command)
+		return unknown_command(commands, word);
+	return command->run_about ? command->run_about(command, commands, argc - 1, argv + 1)
+				  : command->run(command, argc - 1, argv + 1);
 }

@@ -181,6 +181,7 @@ int peer_answer(struct peer *p, int signals_fd, uint64_t id, enum serve_kind kin
 		else if (got == SERVE_HELLO) /* of a private engine, which is not waited for */
 			rc = serve_check_hello(*message, err);
 		json_decref(*message);
+		*message = NULL; /* nobody is to free it again */
 		if (rc < 0)
 			return rc;
 	}

@@ -140,14 +140,14 @@ const struct cli_option daemon_options[] = {
 	{'w', "window", "SECONDS", "10", "time that one entry of the store covers, 1 to 60",
 		set_window},
 	{0, "max-cpu", "PERCENT", "2",
-		"of one CPU; where profiling costs more, the rate goes\n"
-		"down; 0: no limit",
+		"what profiling may cost, of one CPU; above that the rate goes down; 0: no limit",
 		set_max_cpu},
 	{'p', "pid", "PID[,PID...]", NULL, "profile these processes, not the whole host", set_pid},
-	{'n', "name", "NAME", NULL, "... and those of this name (comm or executable)", set_name},
-	{'u', "user", "USER", NULL, "... and those of this user, by name or number", set_user},
-	{0, "cgroup", "PATH", NULL, "... and those in this cgroup or below it", set_cgroup},
-	{0, "container", "ID", NULL, "... and those in this container; the start of its ID",
+	{'n', "name", "NAME", NULL, "profile what has this name (comm or executable)", set_name},
+	{'u', "user", "USER", NULL, "profile what runs as this user, by name or number", set_user},
+	{0, "cgroup", "CGROUP", NULL, "profile what is in this control group or below it",
+		set_cgroup},
+	{0, "container", "ID", NULL, "profile what is in this container (how its ID begins)",
 		set_container},
 	{'v', "verbose", NULL, NULL, "log what happens inside", set_verbose},
 	{0, NULL, NULL, NULL, NULL, NULL},
@@ -252,8 +252,8 @@ const struct cli_command daemon_command = {
 		"It needs root, or the capabilities CAP_BPF and CAP_PERFMON, and CAP_SYS_PTRACE for the\n"
 		"processes of other users. It stays in the foreground and logs to standard error. SIGTERM\n"
 		"and SIGINT end it after the open window was written; SIGHUP reads the configuration\n"
-		"again (all but the store and the socket). Where an option names what is profiled, what\n"
-		"the file names does not count.",
+		"again (all but the store and the socket). Options that name what is profiled may be\n"
+		"repeated: all that any of them names is profiled, and what the file names does not count.",
 	.examples = examples,
 	.n_shown = 1,
 	.options = daemon_options,

@@ -42,7 +42,7 @@ static int set_store(void *config, const char *value, struct err *err)
 }
 
 static const struct cli_option options[] = {
-	{0, "json", NULL, NULL, "one JSON object", client_set_json},
+	{0, "json", NULL, NULL, "one JSON object instead of a list", client_set_json},
 	{0, "store", "FILE", PROFD_DEFAULT_STORE, "the store to look at", set_store},
 	{0, "socket", "PATH", CLIENT_SOCKET_PRESET, CLIENT_SOCKET_HELP, client_set_socket},
 	{0, NULL, NULL, NULL, NULL, NULL},
@@ -109,13 +109,13 @@ static int read_store(struct examination *e, const char *path, struct err *err)
 		return err_set(err, -ENOMEM, "out of memory");
 	}
 	*r = (struct report_request){.id = 2,
-		.since_unix_s = (double)time(NULL),
+		.of.since_unix_s = (double)time(NULL),
 		.by = "function",
 		.sort = "self",
 		.format = "json",
 		.limit = 1,
 		.kernel = true};
-	snprintf(r->store, sizeof(r->store), "%s", path);
+	snprintf(r->of.store, sizeof(r->of.store), "%s", path);
 	rc = serve_send_report(e->peer.channel, r, out, err);
 	if (!rc)
 		rc = client_wait(
@@ -332,7 +332,7 @@ static const struct cli_example examples[] = {
 
 const struct cli_command doctor_command = {
 	.name = "doctor",
-	.group = "When it does not work",
+	.group = "Help",
 	.summary = "what works here, what does not, and how to fix it",
 	.usage = "[OPTION...]",
 	.about =

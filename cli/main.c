@@ -5,13 +5,17 @@
 
 static const struct cli_command *const commands[] = {
 	&record_command,
+	&top_command,
 	&report_command,
+	&diff_command,
 	&ps_command,
 	&status_command,
 	&daemon_command,
 	&pause_command,
 	&resume_command,
 	&doctor_command,
+	&completion_command,
+	&manual_command,
 	&engine_command,
 	NULL,
 };

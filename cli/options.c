@@ -12,7 +12,8 @@ enum { OPTIONS_MAX = 64 };
 struct parser {
 	const struct cli_command *command;
 	char **argv;
-	int argc, at; /* argv[at] is the next word */
+	int argc, at;     /* argv[at] is the next word */
+	unsigned n_words; /* that are no options: argv[1] to argv[n_words], all read before */
 	void *config;
 	struct err *err;
 };
@@ -135,20 +136,56 @@ static int refuse_word(const struct parser *p, const char *word)
 		name, word);
 }
 
+static int take_word(struct parser *p, char *word)
+{
+	const struct cli_command *c = p->command;
+
+	if (p->n_words == c->takes_words.most) {
+		if (!p->n_words)
+			return refuse_word(p, word);
+		return err_set(p->err, -EINVAL, "'%.60s' is one word too many: profd %s %s", word,
+			c->name, c->takes_words.name);
+	}
+	p->argv[++p->n_words] = word;
+	return 0;
+}
+
+static int take_words(struct parser *p, char ***rest)
+{
+	const struct cli_command *c = p->command;
+
+	while (p->at < p->argc) { /* behind `--` */
+		int rc = take_word(p, p->argv[p->at++]);
+
+		if (rc)
+			return rc;
+	}
+	if (!c->takes_words.most)
+		return 0;
+	if (p->n_words < c->takes_words.least)
+		return err_set(p->err, -EINVAL, "too few words: profd %s %s", c->name,
+			c->takes_words.name);
+	p->argv[p->n_words + 1] = NULL;
+	*rest = p->argv + 1;
+	return 0;
+}
+
 int cli_parse(const struct cli_command *command, int argc, char **argv, void *config, char ***rest,
 	struct err *err)
 {
-	struct parser p = {command, argv, argc, 1, config, err};
+	struct parser p = {command, argv, argc, 1, 0, config, err};
 
 	*rest = NULL;
 	while (p.at < argc) {
-		const char *word = argv[p.at++];
+		char *word = argv[p.at++];
 		int rc;
 
 		if (!strcmp(word, "--") && p.command->takes_command) {
 			*rest = argv + p.at;
 			return CLI_PARSED;
 		}
+		if (!strcmp(word, "--") && p.command->takes_words.most)
+			break;
 		if (!strcmp(word, "--"))
 			rc = refuse_word(&p, word);
 		else if (word[0] == '-' && word[1] == '-')
@@ -156,9 +193,9 @@ int cli_parse(const struct cli_command *command, int argc, char **argv, void *co
 		else if (word[0] == '-' && word[1])
 			rc = parse_letters(&p, word);
 		else
-			rc = refuse_word(&p, word);
+			rc = take_word(&p, word);
 		if (rc)
 			return rc;
 	}
-	return CLI_PARSED;
+	return take_words(&p, rest);
 }

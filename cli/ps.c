@@ -29,17 +29,20 @@ struct ps_config {
 /* ---- options -----------------------------------------------------------------------------------
  */
 
+static const struct cli_word orders[] = {[SORT_CPU] = {"cpu", NULL},
+	[SORT_PID] = {"pid", NULL},
+	[SORT_NAME] = {"name", NULL},
+	{NULL, NULL}};
+static const struct cli_choice choices[] = {{"sort", orders, NULL}, {NULL, NULL, NULL}};
+
 static int set_sort(void *config, const char *value, struct err *err)
 {
-	static const char *const names[] = {
-		[SORT_CPU] = "cpu", [SORT_PID] = "pid", [SORT_NAME] = "name"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (!strcmp(value, names[i])) {
+	for (size_t i = 0; orders[i].name; i++)
+		if (!strcmp(value, orders[i].name)) {
 			((struct ps_config *)config)->sort = (enum sort)i;
 			return 0;
 		}
-	return err_set(err, -EINVAL, "'%.60s' is no order; there are cpu, pid, name", value);
+	return cli_choice_check(&ps_command, "sort", value, "no order", err);
 }
 
 static int set_user(void *config, const char *value, struct err *err)
@@ -58,12 +61,10 @@ static int set_comm(void *config, const char *value, struct err *err)
 }
 
 static const struct cli_option options[] = {
-	{0, "sort", "ORDER", "cpu", "cpu (most first), pid or name", set_sort},
+	{0, "sort", "ORDER", "cpu", "the column that the order goes by", set_sort},
 	{0, "comm", "NAME", NULL, "only processes of this name; may be repeated", set_comm},
-	{0, "user", "USER", NULL, "only those of this user, by name or number; likewise", set_user},
-	{0, "container", "ID", NULL,
-		"only those in this container (the start of its ID);\n"
-		"host: those in none; likewise",
+	{0, "user", "USER", NULL, "only of this user, by name or number", set_user},
+	{0, "container", "ID", NULL, "only in this container (how its ID begins); host: in none",
 		set_container},
 	{0, "json", NULL, NULL, "an array of objects instead of a table", client_set_json},
 	{0, "socket", "PATH", CLIENT_SOCKET_PRESET, CLIENT_SOCKET_HELP, client_set_socket},
@@ -399,9 +400,11 @@ const struct cli_command ps_command = {
 	.usage = "[OPTION...]",
 	.about =
 		"CPU% is of one CPU, by the samples of the last window (10 s by default). Users see\n"
-		"their own processes; root and members of the daemon's group see all.",
+		"their own processes; root and members of the daemon's group see all. Of an option that\n"
+		"is repeated any value may fit; of different options all have to.",
 	.examples = examples,
 	.options = options,
+	.choices = choices,
 	.trailer = "Exit status: 0; 1 the daemon could not be reached; 2 wrong usage.",
 	.run = run,
 };

@@ -98,7 +98,7 @@ static void default_output(const struct session *s, char *path, size_t bytes)
 		snprintf(comm, sizeof(comm), "%s", base_name(s->config->command[0]));
 	else
 		read_comm(s->request.pids[0], comm, sizeof(comm));
-	record_default_output(path, bytes, comm, s->request.pids[0], s->config->format);
+	record_default_output(path, bytes, comm, s->request.pids[0], s->config->format.extension);
 }
 
 /* Before the command is started, because that may be in vain; so its PID gets into the name later.
@@ -427,7 +427,7 @@ static int explain_broken(struct session *s, bool is_private, int wait_status)
 static int write_summary(const struct session *s, const char *path, uint64_t bytes, struct err *err)
 {
 	struct summary summary = {.output = path,
-		.format = s->config->format->name,
+		.format = s->config->format.name,
 		.output_bytes = bytes,
 		.subject = s->subject,
 		.finished = json_object_get(s->finished, "finished")};
@@ -547,6 +547,8 @@ static const struct cli_example examples[] = {
 		"a command from its first instruction to its end, 999 times a second"},
 	{"profd record -p 4711 -d 10 -f collapsed -o - | grep parse",
 		"stacks as text, for other tools"},
+	{"profd record -p 4711 -d 60 -o monday.profd",
+		"a file of all samples, to make reports, flamegraphs and comparisons of later"},
 	{NULL, NULL},
 };
 
@@ -570,6 +572,7 @@ const struct cli_command record_command = {
 	.n_shown = 4,
 	.takes_command = true,
 	.options = record_options,
+	.choices = record_choices,
 	.trailer =
 		"Exit status: 0, or that of COMMAND (128+N where signal N killed it, 127 where it was not\n"
 		"found, 126 where it cannot be run); 1 failure; 2 wrong usage; 128+N given up by signal N.",

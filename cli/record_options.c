@@ -9,7 +9,49 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "render/render.h"
+
 enum { PRESET_RATE_HZ = 99 }; /* not 100: that would beat with what happens 100 times a second */
+
+/* Whatever can be drawn; and behind that the samples themselves. */
+struct record_format record_format_at(size_t i)
+{
+	size_t n = 0;
+
+	for (; render_format_at(n); n++)
+		if (n == i)
+			return (struct record_format){render_format_at(n)->name,
+				render_format_at(n)->extension, render_format_at(n)->help};
+	if (i > n)
+		return (struct record_format){NULL, NULL, NULL};
+	return (struct record_format){SERVE_FORMAT_PROFD, "profd",
+		"a profile file: `profd report --store FILE` makes any other format of it, `profd "
+		"diff` compares two"};
+}
+
+static struct record_format format_find(const char *name)
+{
+	size_t i = 0;
+
+	while (record_format_at(i).name && strcmp(record_format_at(i).name, name) != 0)
+		i++;
+	return record_format_at(i);
+}
+
+static struct cli_word format_word(size_t i)
+{
+	struct record_format f = record_format_at(i);
+
+	return (struct cli_word){f.name, f.help};
+}
+
+static const struct cli_word sources[] = {{"auto", NULL}, {"ebpf", NULL}, {NULL, NULL}};
+
+const struct cli_choice record_choices[] = {
+	{"format", NULL, format_word},
+	{"source", sources, NULL},
+	{NULL, NULL, NULL},
+};
 
 /* ---- values ------------------------------------------------------------------------------------
  */
@@ -78,29 +120,19 @@ static int set_output(void *config, const char *value, struct err *err)
 static int set_format(void *config, const char *value, struct err *err)
 {
 	struct record_config *c = config;
-	char known[200] = "";
 
-	c->format = render_format_find(value);
-	if (c->format)
-		return 0;
-	for (size_t i = 0; render_format_at(i); i++) {
-		size_t n = strlen(known);
-
-		snprintf(known + n, sizeof(known) - n, "%s%s", i ? ", " : "",
-			render_format_at(i)->name);
-	}
-	return err_set(err, -EINVAL, "'%.60s' is not a format; there are %s", value, known);
+	c->format = format_find(value);
+	return cli_choice_check(&record_command, "format", value, "not a format", err);
 }
 
 static int set_source(void *config, const char *value, struct err *err)
 {
 	struct record_config *c = config;
+	int rc = cli_choice_check(&record_command, "source", value, "not a source", err);
 
-	if (strcmp(value, "auto") != 0 && strcmp(value, "ebpf") != 0)
-		return err_set(
-			err, -EINVAL, "'%.60s' is not a source; there are auto, ebpf", value);
-	snprintf(c->request.source, sizeof(c->request.source), "%s", value);
-	return 0;
+	if (!rc)
+		snprintf(c->request.source, sizeof(c->request.source), "%s", value);
+	return rc;
 }
 
 /* ---- switches ----------------------------------------------------------------------------------
@@ -145,22 +177,20 @@ const struct cli_option record_options[] = {
 	{'r', "rate", "HZ", "99", "samples a second of each running thread, 1 to 20000", set_rate},
 	{'o', "output", "FILE", "profd-NAME-PID-TIME.svg",
 		"where the profile goes; - is standard output", set_output},
-	{'f', "format", "FORMAT", "by the name of FILE, else flamegraph",
-		"flamegraph: an SVG for any browser\n"
-		"collapsed: a line a stack; also where FILE ends in\n"
-		".collapsed, .folded or .txt",
+	{'f', "format", "FORMAT", "by the name of FILE, else flamegraph", "how it is written",
 		set_format},
 	{0, "subprocesses", NULL, NULL, "children too, present and future, each under its own root",
 		set_subprocesses},
 	{0, "threads", NULL, NULL, "keep threads apart, each under its own root", set_threads},
 	{0, "no-kernel", NULL, NULL, "leave out kernel frames", set_no_kernel},
 	{0, "no-native", NULL, NULL, "leave out native frames", set_no_native},
-	{0, "source", "SOURCE", "auto", "how to sample: auto, ebpf", set_source},
+	{0, "source", "SOURCE", "auto", "how to sample", set_source},
 	{0, "socket", "PATH", CLIENT_SOCKET_PRESET,
-		"the daemon that samples, where there is one; also\n"
-		"PROFD_SOCKET; none: sample without a daemon",
+		"the daemon that samples, where there is one; also PROFD_SOCKET; none: sample "
+		"without a daemon",
 		client_set_socket},
-	{0, "json", NULL, NULL, "summary as one JSON object on standard output", client_set_json},
+	{0, "json", NULL, NULL, "the summary as one JSON object on standard output",
+		client_set_json},
 	{'q', "quiet", NULL, NULL, "say nothing but errors", client_set_quiet},
 	{'v', "verbose", NULL, NULL, "say who samples, and what the engine does",
 		client_set_verbose},
@@ -170,16 +200,16 @@ const struct cli_option record_options[] = {
 /* ---- all of it ---------------------------------------------------------------------------------
  */
 
-static const struct render_format *format_by_name(const char *output)
+static struct record_format format_by_name(const char *output)
 {
 	const char *dot = output ? strrchr(output, '.') : NULL;
 
 	if (dot && (!strcasecmp(dot, ".folded") || !strcasecmp(dot, ".txt")))
-		return render_format_find("collapsed");
-	for (size_t i = 0; dot && render_format_at(i); i++)
-		if (!strcasecmp(dot + 1, render_format_at(i)->extension))
-			return render_format_at(i);
-	return render_format_at(0);
+		return format_find("collapsed");
+	for (size_t i = 0; dot && record_format_at(i).name; i++)
+		if (!strcasecmp(dot + 1, record_format_at(i).extension))
+			return record_format_at(i);
+	return record_format_at(0);
 }
 
 static int check(struct record_config *c, struct err *err)
@@ -201,6 +231,10 @@ static int check(struct record_config *c, struct err *err)
 	if (c->client.json && c->output && !strcmp(c->output, "-"))
 		return err_set(err, -EINVAL,
 			"--json and --output - would both write to standard output; give --output a file");
+	if (!strcmp(c->format.name, SERVE_FORMAT_PROFD) && c->output && !strcmp(c->output, "-") &&
+		isatty(STDOUT_FILENO))
+		return err_set(
+			err, -EINVAL, "a profile file is not for a terminal; give --output a file");
 	return 0;
 }
 
@@ -217,15 +251,15 @@ int record_parse(const struct cli_command *self, int argc, char **argv, struct r
 	rc = cli_parse(self, argc, argv, c, &c->command, err);
 	if (rc)
 		return rc;
-	if (!c->format)
+	if (!c->format.name)
 		c->format = format_by_name(c->output);
-	snprintf(c->request.format, sizeof(c->request.format), "%s", c->format->name);
+	snprintf(c->request.format, sizeof(c->request.format), "%s", c->format.name);
 	c->request.on_exec = c->command != NULL;
 	return check(c, err);
 }
 
 void record_default_output(
-	char *to, size_t bytes, const char *name, unsigned pid, const struct render_format *format)
+	char *to, size_t bytes, const char *name, unsigned pid, const char *extension)
 {
 	char safe[64], when[32];
 	time_t now = time(NULL);
@@ -240,6 +274,5 @@ void record_default_output(
 	}
 	safe[n] = '\0';
 	strftime(when, sizeof(when), "%Y%m%d-%H%M%S", localtime_r(&now, &local));
-	snprintf(
-		to, bytes, "profd-%s-%u-%s.%s", n ? safe : "process", pid, when, format->extension);
+	snprintf(to, bytes, "profd-%s-%u-%s.%s", n ? safe : "process", pid, when, extension);
 }

@@ -68,14 +68,14 @@ static int find_store(struct report_config *c, struct err *err)
 		return err_set(
 			err, -errno, "cannot read the store %.200s: %s", c->store, strerror(errno));
 	whole = json_string(path);
-	if (!whole || strlen(path) >= sizeof(c->request.store)) {
+	if (!whole || strlen(path) >= sizeof(c->request.of.store)) {
 		json_decref(whole);
 		return err_set(err, -EINVAL,
 			"the path of the store %.200s is too long or not UTF-8; make a link to it",
 			c->store);
 	}
 	json_decref(whole);
-	memcpy(c->request.store, path, strlen(path) + 1);
+	memcpy(c->request.of.store, path, strlen(path) + 1);
 	return 0;
 }
 
@@ -281,7 +281,9 @@ static const struct cli_example examples[] = {
 		"which processes were busy last night"},
 	{"profd report --comm gunicorn --since 1d -o day.svg", "a flamegraph of a day"},
 	{"profd report --since 2d --format csv --by module > modules.csv", "for a spreadsheet"},
-	{"profd report --store profd.db --since all", "a store from elsewhere; no daemon needed"},
+	{"profd report --store monday.profd",
+		"a profile file of `profd record`, or a store from elsewhere; takes no daemon"},
+	{"profd report --store monday.profd -o monday.svg", "a flamegraph of it"},
 	{NULL, NULL},
 };
 
@@ -294,12 +296,13 @@ const struct cli_command report_command = {
 		"SELF is the share of the time that was spent in a function itself, TOTAL with all that\n"
 		"it called; the error bar behind a share is half of the 95 % interval. Processes are\n"
 		"chosen by --pid, --comm, --container and --user together: all that are given have to\n"
-		"fit. Users see their own processes; root and members of the daemon's group see all.\n"
+		"fit, and where one is repeated, any of its values. Users see their own processes; root and members of the daemon's group see all.\n"
 		"Windows are joined as they age (to a minute, to an hour), so older spans are coarser:\n"
 		"whole windows that overlap the span are counted.",
 	.examples = examples,
 	.n_shown = 2,
 	.options = report_options,
+	.choices = report_choices,
 	.trailer =
 		"Exit status: 0, also where nothing matches; 1 failure; 2 wrong usage; 128+N given up by\n"
 		"signal N.",

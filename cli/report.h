@@ -19,6 +19,7 @@ struct report_config {
 };
 
 extern const struct cli_option report_options[];
+extern const struct cli_choice report_choices[];
 
 /* Parses and validates, seen from the time `now_unix_s`. As cli_parse(). */
 int report_parse(const struct cli_command *self, int argc, char **argv, double now_unix_s,

@@ -13,6 +13,34 @@ enum { PRESET_ROWS = 30, LIMIT_MAX = 1000000 };
 static const double PRESET_SPAN_S = 3600;
 static const char ALL[] = "all"; /* in place of a time: no bound */
 
+static struct cli_word by_word(size_t i)
+{
+	return (struct cli_word){i < REPORT_BYS ? report_by_name((enum report_by)i) : NULL, NULL};
+}
+
+static struct cli_word format_word(size_t i)
+{
+	const struct render_format *stacks;
+	size_t n = 0;
+
+	for (; table_format_at(n); n++)
+		if (n == i)
+			return (struct cli_word){
+				table_format_at(n)->name, table_format_at(n)->help};
+	stacks = render_format_at(i - n);
+	return stacks ? (struct cli_word){stacks->name, stacks->help}
+		      : (struct cli_word){NULL, NULL};
+}
+
+static const struct cli_word orders[] = {{"self", NULL}, {"total", NULL}, {NULL, NULL}};
+
+const struct cli_choice report_choices[] = {
+	{"by", NULL, by_word},
+	{"sort", orders, NULL},
+	{"format", NULL, format_word},
+	{NULL, NULL, NULL},
+};
+
 /* ---- values ------------------------------------------------------------------------------------
  */
 
@@ -34,7 +62,7 @@ static int set_pid(void *config, const char *value, struct err *err)
 {
 	struct report_request *r = &((struct report_config *)config)->request;
 
-	return client_add_pids(r->pids, &r->n_pids, value, err);
+	return client_add_pids(r->of.pids, &r->of.n_pids, value, err);
 }
 
 static int set_comm(void *config, const char *value, struct err *err)
@@ -60,34 +88,22 @@ static int set_thread(void *config, const char *value, struct err *err)
 static int set_by(void *config, const char *value, struct err *err)
 {
 	struct report_request *r = &((struct report_config *)config)->request;
-	const char *names[REPORT_BYS], *nearest;
-	char known[200] = "";
-	enum report_by by;
+	int rc = cli_choice_check(&report_command, "by", value, "nothing to make rows by", err);
 
-	if (report_by_find(value, &by)) {
-		snprintf(r->by, sizeof(r->by), "%s", report_by_name(by));
-		return 0;
-	}
-	for (int i = 0; i < REPORT_BYS; i++) {
-		size_t n = strlen(known);
-
-		names[i] = report_by_name((enum report_by)i);
-		snprintf(known + n, sizeof(known) - n, "%s%s", i ? ", " : "", names[i]);
-	}
-	nearest = cli_nearest(value, names, REPORT_BYS);
-	return err_set(err, -EINVAL, "there are no rows by '%.60s'; there are %s%s%s%s", value,
-		known, nearest ? "; did you mean '" : "", nearest ? nearest : "",
-		nearest ? "'?" : "");
+	if (!rc)
+		snprintf(r->by, sizeof(r->by), "%s", value);
+	return rc;
 }
 
 static int set_sort(void *config, const char *value, struct err *err)
 {
 	struct report_request *r = &((struct report_config *)config)->request;
 
-	if (strcmp(value, "self") != 0 && strcmp(value, "total") != 0)
-		return err_set(err, -EINVAL, "'%.60s' is no order; there are self, total", value);
-	snprintf(r->sort, sizeof(r->sort), "%s", value);
-	return 0;
+	int rc = cli_choice_check(&report_command, "sort", value, "no order", err);
+
+	if (!rc)
+		snprintf(r->sort, sizeof(r->sort), "%s", value);
+	return rc;
 }
 
 static int set_limit(void *config, const char *value, struct err *err)
@@ -137,30 +153,25 @@ static int set_no_kernel(void *config, const char *value, struct err *err)
 }
 
 const struct cli_option report_options[] = {
-	{'s', "since", "TIME", "1h before --until",
-		"1h30m (so long ago), 03:12, yesterday 03:12, 2026-11-20,\n"
+	{'s', "since", "TIME", "1h before --until; with --store all",
+		"the start: 1h30m (so long ago), 03:12, yesterday 03:12, 2026-11-20, "
 		"2026-11-20 03:12:30, @1700000000, all",
 		set_since},
-	{'u', "until", "TIME", "now", "likewise", set_until},
+	{'u', "until", "TIME", "now", "the end, likewise", set_until},
 	{'p', "pid", "PID[,PID...]", NULL, "only these processes", set_pid},
-	{0, "comm", "NAME", NULL, "only processes of this name; may be repeated, as may be",
-		set_comm},
-	{0, "container", "ID", NULL, "the start of a container's ID; host: in none", set_container},
-	{0, "user", "USER", NULL, "a user, by name or number", set_user},
-	{0, "thread", "NAME|TID", NULL, "a thread, by name or number", set_thread},
-	{'b', "by", "WHAT", "function",
-		"rows by function, line, module, process, thread,\n"
-		"container",
-		set_by},
-	{0, "sort", "ORDER", "self", "self or total first", set_sort},
-	{'n', "limit", "N", "30 in a table, else all", "rows; 0: all", set_limit},
-	{'f', "format", "FORMAT", "by the name of FILE, else table",
-		"table, json, csv; flamegraph: an SVG for any browser;\n"
-		"collapsed: a line a stack",
+	{0, "comm", "NAME", NULL, "only processes of this name; may be repeated", set_comm},
+	{0, "container", "ID", NULL, "only in this container (how its ID begins); host: in none",
+		set_container},
+	{0, "user", "USER", NULL, "only of this user, by name or number", set_user},
+	{0, "thread", "NAME|TID", NULL, "only this thread, by name or number", set_thread},
+	{'b', "by", "WHAT", "function", "what a row is", set_by},
+	{0, "sort", "ORDER", "self", "the share that the order goes by", set_sort},
+	{'n', "limit", "N", "30 in a table, else all", "so many rows; 0: all", set_limit},
+	{'f', "format", "FORMAT", "by the name of FILE, else table", "how it is written",
 		set_format},
 	{'o', "output", "FILE", "standard output", "where it goes", set_output},
 	{0, "no-kernel", NULL, NULL, "leave out kernel frames", set_no_kernel},
-	{0, "store", "FILE", NULL, "read this store; takes no daemon", set_store},
+	{0, "store", "FILE", NULL, "read this profile file or store; takes no daemon", set_store},
 	{0, "socket", "PATH", CLIENT_SOCKET_PRESET, CLIENT_SOCKET_HELP, client_set_socket},
 	{'q', "quiet", NULL, NULL, "say nothing but errors", client_set_quiet},
 	{0, NULL, NULL, NULL, NULL, NULL},
@@ -180,23 +191,24 @@ static int bound(
 	return rc < 0 ? err_prefix(err, "%s", option) : 0;
 }
 
-/* Without a start the span ends where --until says: an hour of last night, not of today. */
+/* Without a start the span ends where --until says: an hour of last night, not of today. Who names
+ * a file means all of it. */
 static int parse_span(struct report_config *c, double now_unix_s, struct err *err)
 {
 	struct report_request *r = &c->request;
 	double end;
-	int rc = c->until ? bound("--until", c->until, now_unix_s, &r->until_unix_s, err) : 0;
+	int rc = c->until ? bound("--until", c->until, now_unix_s, &r->of.until_unix_s, err) : 0;
 
 	if (!rc && c->since)
-		rc = bound("--since", c->since, now_unix_s, &r->since_unix_s, err);
+		rc = bound("--since", c->since, now_unix_s, &r->of.since_unix_s, err);
 	if (rc < 0)
 		return rc;
-	end = r->until_unix_s > 0 ? r->until_unix_s : now_unix_s;
-	if (!c->since)
-		r->since_unix_s = end > PRESET_SPAN_S ? end - PRESET_SPAN_S : 0;
-	if (r->since_unix_s > now_unix_s)
+	end = r->of.until_unix_s > 0 ? r->of.until_unix_s : now_unix_s;
+	if (!c->since && !c->store)
+		r->of.since_unix_s = end > PRESET_SPAN_S ? end - PRESET_SPAN_S : 0;
+	if (r->of.since_unix_s > now_unix_s)
 		return err_set(err, -EINVAL, "--since: '%.60s' is still to come", c->since);
-	if (r->until_unix_s > 0 && r->since_unix_s >= r->until_unix_s)
+	if (r->of.until_unix_s > 0 && r->of.since_unix_s >= r->of.until_unix_s)
 		return err_set(err, -EINVAL, "--since has to be before --until");
 	return 0;
 }
@@ -219,25 +231,6 @@ static const struct render_format *stacks_by_extension(const char *dot)
 	return NULL;
 }
 
-static int unknown_format(const char *name, struct err *err)
-{
-	char known[300] = "";
-
-	for (size_t i = 0; table_format_at(i); i++) {
-		size_t n = strlen(known);
-
-		snprintf(known + n, sizeof(known) - n, "%s, ", table_format_at(i)->name);
-	}
-	for (size_t i = 0; render_format_at(i); i++) {
-		size_t n = strlen(known);
-
-		snprintf(known + n, sizeof(known) - n, "%s%s", i ? ", " : "",
-			render_format_at(i)->name);
-	}
-	return err_set(
-		err, -EINVAL, "--format: '%.60s' is not a format; there are %s", name, known);
-}
-
 static int choose_format(struct report_config *c, struct err *err)
 {
 	const char *dot = c->output ? strrchr(c->output, '.') : NULL;
@@ -245,8 +238,10 @@ static int choose_format(struct report_config *c, struct err *err)
 	if (c->format) {
 		c->table = table_format_find(c->format);
 		c->stacks = c->table ? NULL : render_format_find(c->format);
-		if (!c->table && !c->stacks)
-			return unknown_format(c->format, err);
+		if (!c->table && !c->stacks) {
+			cli_choice_check(&report_command, "format", c->format, "not a format", err);
+			return err_prefix(err, "--format");
+		}
 	} else {
 		c->table = dot ? table_by_extension(dot) : NULL;
 		c->stacks = dot && !c->table ? stacks_by_extension(dot) : NULL;
@@ -279,10 +274,10 @@ int report_parse(const struct cli_command *self, int argc, char **argv, double n
 	rc = cli_parse(self, argc, argv, c, &rest, err);
 	if (rc)
 		return rc;
-	point(&c->comms, &r->comms, &r->n_comms);
-	point(&c->containers, &r->containers, &r->n_containers);
-	point(&c->users, &r->users, &r->n_users);
-	point(&c->threads, &r->threads, &r->n_threads);
+	point(&c->comms, &r->of.comms, &r->of.n_comms);
+	point(&c->containers, &r->of.containers, &r->of.n_containers);
+	point(&c->users, &r->of.users, &r->of.n_users);
+	point(&c->threads, &r->of.threads, &r->of.n_threads);
 	if (c->store && c->client.socket)
 		return err_set(err, -EINVAL,
 			"both --store and --socket were given; the one reads a file, the other asks a "

@@ -243,7 +243,7 @@ static const struct cli_example examples[] = {
 };
 
 static const struct cli_option options[] = {
-	{0, "json", NULL, NULL, "one JSON object", client_set_json},
+	{0, "json", NULL, NULL, "one JSON object instead of a table", client_set_json},
 	{0, "socket", "PATH", CLIENT_SOCKET_PRESET, CLIENT_SOCKET_HELP, client_set_socket},
 	{0, NULL, NULL, NULL, NULL, NULL},
 };

@@ -169,6 +169,11 @@ void summary_print(FILE *to, const struct summary *s, unsigned columns)
 	fputs("profd: wrote ", to);
 	print_clean(to, strcmp(s->output, "-") != 0 ? s->output : "standard output", 1000);
 	fprintf(to, " (%s)\n", terminal_bytes(s->output_bytes, bytes));
+	if (!strcmp(s->format, SERVE_FORMAT_PROFD) && strcmp(s->output, "-") != 0) {
+		fputs("  to read it: profd report --store ", to);
+		print_clean(to, s->output, 1000);
+		fputs(" [--format flamegraph -o FILE.svg]\n", to);
+	}
 	print_counts(to, s->finished);
 	print_failures(to, s->finished);
 	print_profiler(to, s->finished);

@@ -51,6 +51,8 @@ void aggregate_free(struct aggregate *a);
  * (16 million nodes): the sample is then not in it. */
 int aggregate_add(struct aggregate *a, const struct location *stack, size_t n, uint64_t weight_ns);
 
+size_t aggregate_nodes(const struct aggregate *a); /* how large it is; 1: no sample yet */
+
 /* Gives the names of a location: fills kind, name, file, line and module of `out` with numbers of
  * `strings`. False: it has no symbol (the name is then made of its module and address). */
 typedef bool aggregate_name_fn(

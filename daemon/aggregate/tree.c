@@ -128,6 +128,11 @@ int aggregate_add(struct aggregate *a, const struct location *stack, size_t n, u
 	return 0;
 }
 
+size_t aggregate_nodes(const struct aggregate *a)
+{
+	return a->n_nodes;
+}
+
 /* ---- the profile -------------------------------------------------------------------------------
  */
 

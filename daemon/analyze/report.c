@@ -42,8 +42,7 @@ static int compare_rows(const void *a, const void *b, void *arg)
 	return tally_compare(o->t, o->sort, *(const uint32_t *)a, *(const uint32_t *)b);
 }
 
-/* Numbers of the rows that were seen at all, in order. */
-static size_t sort_rows(const struct tally *t, enum report_sort sort, uint32_t *order)
+size_t report_order(const struct tally *t, enum report_sort sort, uint32_t *order)
 {
 	size_t n = 0;
 
@@ -70,8 +69,8 @@ static double share(const struct tally *t, uint64_t samples, uint64_t weight_ns)
 	return whole ? (double)tally_value(t, samples, weight_ns) / (double)whole : 0;
 }
 
-static void fill_row(struct report_row *out, const struct tally *t, uint32_t number,
-	const struct row_error *errors)
+void report_row_fill(struct report_row *out, const struct tally *t, uint32_t number,
+	const struct row_error *error)
 {
 	const struct tally_row *row = &t->rows[number];
 	const struct frame *f = &t->p->frames[row->frame];
@@ -83,14 +82,15 @@ static void fill_row(struct report_row *out, const struct tally *t, uint32_t num
 		.module = placed ? tally_text(t->p, f->module) : "",
 		.line = placed ? f->line : 0,
 		.kind = (enum frame_kind)row->kind,
+		.frame = row->frame,
 		.self_samples = row->self_samples,
 		.total_samples = row->total_samples,
 		.self_weight_ns = row->self_weight_ns,
 		.total_weight_ns = row->total_weight_ns,
 		.self = share(t, row->self_samples, row->self_weight_ns),
 		.total = share(t, row->total_samples, row->total_weight_ns),
-		.self_error = errors[number].self,
-		.total_error = errors[number].total,
+		.self_error = error->self,
+		.total_error = error->total,
 	};
 }
 
@@ -101,14 +101,14 @@ static int fill(struct report *out, const struct tally *t, size_t limit)
 	int rc = order ? report_errors(t, &errors, &out->has_errors) : -ENOMEM;
 
 	if (rc == 0) {
-		out->n_all = sort_rows(t, out->sort, order);
+		out->n_all = report_order(t, out->sort, order);
 		out->n_rows = limit && limit < out->n_all ? limit : out->n_all;
 		out->rows = calloc(out->n_rows + 1, sizeof(*out->rows));
 		if (!out->rows)
 			rc = -ENOMEM;
 	}
 	for (size_t i = 0; rc == 0 && i < out->n_rows; i++)
-		fill_row(&out->rows[i], t, order[i], errors);
+		report_row_fill(&out->rows[i], t, order[i], &errors[order[i]]);
 	free(order);
 	free(errors);
 	return rc;

@@ -47,4 +47,11 @@ struct row_error {
  * -EINVAL for slices that do not hold together. */
 int report_errors(const struct tally *t, struct row_error **errors, bool *known);
 
+/* Numbers of the rows that were seen at all, in order, into `order` (room for all); how many. */
+size_t report_order(const struct tally *t, enum report_sort sort, uint32_t *order);
+
+/* A row of the tally as one of a report. */
+void report_row_fill(struct report_row *out, const struct tally *t, uint32_t number,
+	const struct row_error *error);
+
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "base/map.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -119,15 +120,15 @@ void *map_get(const struct map *m, const void *key)
 	return slot_tag(slot) ? slot + m->value_at : NULL;
 }
 
-static bool map_grow(struct map *m)
+static bool map_resize(struct map *m, size_t n_slots)
 {
-	char *old = m->slots, *slots = calloc((m->mask + 1) * 2, m->slot_bytes);
+	char *old = m->slots, *slots = calloc(n_slots, m->slot_bytes);
 	size_t n = m->mask + 1;
 
 	if (!slots)
 		return false;
 	m->slots = slots;
-	m->mask = n * 2 - 1;
+	m->mask = n_slots - 1;
 	for (size_t i = 0; i < n; i++) {
 		char *slot = old + i * m->slot_bytes;
 
@@ -136,6 +137,21 @@ static bool map_grow(struct map *m)
 	}
 	free(old);
 	return true;
+}
+
+/* Whether one more entry would make it too full to be fast. */
+static bool is_full(size_t count, size_t n_slots)
+{
+	return count * 4 >= n_slots * 3;
+}
+
+int map_reserve(struct map *m, size_t n)
+{
+	size_t n_slots = m->mask + 1;
+
+	while (n && is_full(n - 1, n_slots))
+		n_slots *= 2;
+	return n_slots == m->mask + 1 || map_resize(m, n_slots) ? 0 : -ENOMEM;
 }
 
 void *map_put(struct map *m, const void *key, bool *fresh)
@@ -147,8 +163,8 @@ void *map_put(struct map *m, const void *key, bool *fresh)
 		*fresh = !slot_tag(slot);
 	if (slot_tag(slot))
 		return slot + m->value_at;
-	if (m->count * 4 >= (m->mask + 1) * 3) {
-		if (!map_grow(m))
+	if (is_full(m->count, m->mask + 1)) {
+		if (!map_resize(m, (m->mask + 1) * 2))
 			return NULL;
 		slot = slot_find(m, key, tag);
 	}

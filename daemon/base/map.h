@@ -15,6 +15,10 @@ struct map *map_new(size_t key_bytes, size_t value_bytes); /* NULL: out of memor
 void map_free(struct map *m);                              /* NULL is allowed */
 size_t map_count(const struct map *m);
 
+/* Makes room for `n` entries at once, so that memory does not grow with them. 0 or -ENOMEM (the map
+ * is as it was then). */
+int map_reserve(struct map *m, size_t n);
+
 /* The value, or NULL. Pointers into a map hold until the next map_put or map_del on it. */
 void *map_get(const struct map *m, const void *key);
 

@@ -111,4 +111,6 @@ void profile_failures(const struct profile_quality *q,
 	}
 	if (q->unmerged)
 		each(arg, "python-unmerged", q->unmerged);
+	if (q->failed_otherwise)
+		each(arg, "cause-not-known", q->failed_otherwise);
 }

@@ -69,6 +69,7 @@ struct profile_quality {
 	uint64_t python_end[WALK_ENDS];   /* likewise the Python walk */
 	uint64_t unmerged; /* samples whose Python frames did not match the eval-loop frames one to
 			      one */
+	uint64_t failed_otherwise; /* samples whose cause is not known here */
 	uint64_t unsymbolized_frames,
 		frames_seen;         /* weighted by samples: frames without a symbol, and all */
 	uint64_t profiler_cpu_ns;    /* profd in user space */

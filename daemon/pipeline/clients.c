@@ -11,7 +11,9 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "pipeline/listing.h"
 #include "pipeline/live.h"
+#include "pipeline/watching.h"
 #include "pipeline/workers.h"
 
 #define LOG_ROOM "clients"
@@ -27,6 +29,7 @@ struct client {
 	struct viewer viewer;
 	uint64_t deadline_ns; /* let go then, unless it asks for something */
 	struct live *live;    /* NULL: none */
+	struct watch *watch;  /* NULL: none; and never both */
 	bool more;            /* requests that were read and not looked at yet */
 };
 
@@ -62,9 +65,34 @@ static void on_stack(
 {
 	struct clients *c = arg;
 
-	for (size_t i = 0; i < c->n; i++)
+	for (size_t i = 0; i < c->n; i++) {
 		if (c->list[i]->live)
 			live_add(c->list[i]->live, p, s, stack);
+		if (c->list[i]->watch)
+			watch_add(c->list[i]->watch, p, s, stack);
+	}
+}
+
+static void on_event(void *arg, const struct process_event *event, struct process *p)
+{
+	struct clients *c = arg;
+
+	(void)p;
+	for (size_t i = 0; i < c->n; i++)
+		if (c->list[i]->watch)
+			watch_event(c->list[i]->watch, event);
+}
+
+static void on_settle(void *arg)
+{
+	struct clients *c = arg;
+
+	for (size_t i = 0; i < c->n; i++) {
+		if (c->list[i]->live)
+			live_settle(c->list[i]->live);
+		if (c->list[i]->watch)
+			watch_settle(c->list[i]->watch);
+	}
 }
 
 void clients_configure(struct clients *c, const struct daemon_config *config)
@@ -93,20 +121,25 @@ struct clients *clients_open(int listen_fd, const struct daemon_config *config, 
 /* ---- coming and going --------------------------------------------------------------------------
  */
 
-static void live_listen(struct clients *c)
+/* The host tells of each stack as long as somebody looks. */
+static void views_listen(struct clients *c)
 {
+	const struct host_listener listener = {
+		.arg = c, .stack = on_stack, .event = on_event, .settle = on_settle};
 	bool any = false;
 
 	for (size_t i = 0; i < c->n; i++)
-		any |= c->list[i]->live != NULL;
-	host_listen(c->host, any ? on_stack : NULL, c);
+		any |= c->list[i]->live || c->list[i]->watch;
+	host_listen(c->host, any ? &listener : NULL);
 }
 
-static void client_free(struct client *client)
+static void views_close(struct clients *c, struct client *client)
 {
-	channel_free(client->channel);
 	live_close(client->live);
-	free(client);
+	watch_close(client->watch);
+	client->live = NULL;
+	client->watch = NULL;
+	views_listen(c);
 }
 
 static void client_drop(struct clients *c, struct client *client)
@@ -116,8 +149,9 @@ static void client_drop(struct clients *c, struct client *client)
 			c->list[i] = c->list[--c->n];
 			break;
 		}
-	client_free(client);
-	live_listen(c);
+	views_close(c, client);
+	channel_free(client->channel);
+	free(client);
 }
 
 void clients_close(struct clients *c)
@@ -209,42 +243,6 @@ static int answer_status(struct clients *c, struct client *client, uint64_t id)
 	return serve_send_status(client->channel, id, &status);
 }
 
-static int answer_ps(struct clients *c, struct client *client, uint64_t id)
-{
-	struct host_totals totals;
-	struct serve_process *list;
-	struct host_row row;
-	size_t at = 0, n = 0;
-	int rc;
-
-	host_totals(c->host, &totals);
-	list = calloc(totals.processes + 1, sizeof(*list));
-	if (!list)
-		return -ENOMEM;
-	while (n < totals.processes && host_next(c->host, &at, &row)) {
-		const struct series *s = row.series;
-
-		if (!viewer_may_see(&client->viewer, row.pid))
-			continue;
-		list[n++] = (struct serve_process){
-			.pid = viewer_pid_to(&client->viewer, row.pid),
-			.uid = s->uid,
-			.user = s->user,
-			.comm = s->comm,
-			.exe = *s->exe ? s->exe : NULL,
-			.container = *s->container ? s->container : NULL,
-			.python = *s->python ? s->python : NULL,
-			.started_unix_s = (double)s->start_unix_ns / NS_PER_S,
-			.threads = row.threads,
-			.cpu = row.cpu,
-			.samples = row.samples,
-		};
-	}
-	rc = serve_send_ps(client->channel, id, totals.window_s, list, n);
-	free(list);
-	return rc;
-}
-
 static int answer_pause(
 	struct clients *c, struct client *client, uint64_t id, bool paused, struct err *err)
 {
@@ -258,25 +256,58 @@ static int answer_pause(
 	return rc ? rc : serve_send_done(client->channel, id, said);
 }
 
+static int views_check(const struct client *client, struct err *err)
+{
+	return client->live || client->watch
+		       ? err_set(err, -EBUSY,
+				 "a live view or a watch is running on this connection already")
+		       : 0;
+}
+
 static int answer_live(struct clients *c, struct client *client, const struct live_request *request,
 	struct err *err)
 {
-	if (client->live)
-		return err_set(err, -EBUSY, "a live view is running on this connection already");
-	client->live = live_open(request, &client->viewer, err);
+	if (views_check(client, err))
+		return err->code;
+	client->live = live_open(request, &client->viewer, host_sampling(c->host), err);
 	if (!client->live)
 		return err->code;
-	live_listen(c);
+	views_listen(c);
 	return 0;
+}
+
+/* Of the samples that are taken anyway. */
+static int answer_watch(struct clients *c, struct client *client,
+	const struct watch_request *request, struct err *err)
+{
+	client->watch = watch_open(request, &client->viewer, c->host, true, err);
+	if (!client->watch)
+		return err->code;
+	views_listen(c);
+	return watch_start(client->watch, client->channel);
 }
 
 static void answer_stop(struct clients *c, struct client *client, uint64_t id)
 {
-	if (!client->live || live_id(client->live) != id)
-		return;
-	live_close(client->live);
-	client->live = NULL;
-	live_listen(c);
+	if ((client->live && live_id(client->live) == id) ||
+		(client->watch && watch_id(client->watch) == id))
+		views_close(c, client);
+}
+
+static json_t *request_encode(const struct serve_call *call)
+{
+	switch (call->kind) {
+	case SERVE_RECORD:
+		return serve_encode_record(&call->record);
+	case SERVE_REPORT:
+		return serve_encode_report(&call->report);
+	case SERVE_DIFF:
+		return serve_encode_diff(&call->diff);
+	case SERVE_WATCH:
+		return serve_encode_watch(&call->watch);
+	default:
+		return NULL;
+	}
 }
 
 /* The client, what it has sent already, and its output go to a process of their own. */
@@ -284,8 +315,7 @@ static int hand_over(
 	struct clients *c, struct client *client, const struct serve_call *call, struct err *err)
 {
 	struct order *order = calloc(1, sizeof(*order));
-	json_t *request = call->kind == SERVE_RECORD ? serve_encode_record(&call->record)
-						     : serve_encode_report(&call->report);
+	json_t *request = request_encode(call);
 	char *line = request ? json_dumps(request, JSON_COMPACT) : NULL;
 	const char *unread;
 	size_t bytes;
@@ -315,6 +345,41 @@ static int hand_over(
 	return rc;
 }
 
+/* Whether a worker answers this; a watch where it wants a rate of its own. */
+static bool is_for_worker(const struct serve_call *call)
+{
+	return call->kind == SERVE_RECORD || call->kind == SERVE_REPORT ||
+	       call->kind == SERVE_DIFF ||
+	       (call->kind == SERVE_WATCH && call->watch.rate_hz && !*call->watch.store);
+}
+
+/* Negative errno; without a text the client is to be let go. */
+static int call_answer_here(
+	struct clients *c, struct client *client, struct serve_call *call, struct err *err)
+{
+	switch (call->kind) {
+	case SERVE_PS:
+		return listing_send(client->channel, call->id, c->host, &client->viewer);
+	case SERVE_STATUS:
+		return answer_status(c, client, call->id);
+	case SERVE_PAUSE:
+	case SERVE_RESUME:
+		return answer_pause(c, client, call->id, call->kind == SERVE_PAUSE, err);
+	case SERVE_LIVE:
+		return answer_live(c, client, &call->live, err);
+	case SERVE_WATCH:
+		return *call->watch.store
+			       ? err_set(err, -EPERM,
+					 "this daemon plays no files; leave the socket out")
+			       : answer_watch(c, client, &call->watch, err);
+	case SERVE_STOP:
+		answer_stop(c, client, call->id);
+		return 0;
+	default:
+		return err_set(err, -EOPNOTSUPP, "this is answered by a private engine only");
+	}
+}
+
 /* Whether the client stays here. */
 static bool call_answer(struct clients *c, struct client *client, struct serve_call *call)
 {
@@ -322,33 +387,14 @@ static bool call_answer(struct clients *c, struct client *client, struct serve_c
 	int rc = 0;
 
 	client->deadline_ns = clock_now_ns() + idle_ns;
-	switch (call->kind) {
-	case SERVE_RECORD:
-	case SERVE_REPORT:
+	if (call->kind == SERVE_WATCH)
+		rc = views_check(client, &err);
+	if (!rc && is_for_worker(call)) {
 		rc = hand_over(c, client, call, &err);
 		if (!rc)
 			return false;
-		break;
-	case SERVE_PS:
-		rc = answer_ps(c, client, call->id);
-		break;
-	case SERVE_STATUS:
-		rc = answer_status(c, client, call->id);
-		break;
-	case SERVE_PAUSE:
-	case SERVE_RESUME:
-		rc = answer_pause(c, client, call->id, call->kind == SERVE_PAUSE, &err);
-		break;
-	case SERVE_LIVE:
-		rc = answer_live(c, client, &call->live, &err);
-		break;
-	case SERVE_STOP:
-		answer_stop(c, client, call->id);
-		break;
-	default:
-		err_set(&err, -EOPNOTSUPP, "this is answered by a private engine only");
-		break;
-	}
+	} else if (!rc)
+		rc = call_answer_here(c, client, call, &err);
 	if (err.text[0])
 		return serve_queue_error(client->channel, call->id, &err) == 0;
 	return rc == 0;
@@ -403,6 +449,24 @@ static struct client *client_of(const struct clients *c, int fd)
 	return NULL;
 }
 
+/* Whether the client stays. */
+static bool watch_tick(struct clients *c, struct client *client)
+{
+	bool last;
+	int rc;
+
+	watch_look(client->watch);
+	if (watch_due_ns(client->watch) > clock_now_ns())
+		return true;
+	last = watch_ended(client->watch);
+	rc = watch_send(client->watch, client->channel, last);
+	if (last) {
+		views_close(c, client);
+		client->deadline_ns = clock_now_ns() + idle_ns;
+	}
+	return rc >= 0;
+}
+
 static void timers_handle(struct clients *c)
 {
 	uint64_t now = clock_now_ns();
@@ -413,9 +477,10 @@ static void timers_handle(struct clients *c)
 
 		if (client->live && live_due_ns(client->live) <= now) {
 			host_totals(c->host, &totals);
-			live_send(
-				client->live, client->channel, host_sampling(c->host), totals.lost);
-		} else if (!client->live && client->deadline_ns <= now)
+			live_send(client->live, client->channel, totals.lost);
+		} else if (client->watch && !watch_tick(c, client))
+			client_drop(c, client);
+		else if (!client->live && !client->watch && client->deadline_ns <= now)
 			client_drop(c, client);
 	}
 }
@@ -439,7 +504,9 @@ int clients_timeout_ms(const struct clients *c)
 
 	for (size_t i = 0; i < c->n; i++) {
 		const struct client *client = c->list[i];
-		uint64_t at = client->live ? live_due_ns(client->live) : client->deadline_ns;
+		uint64_t at = client->live    ? live_due_ns(client->live)
+			      : client->watch ? watch_wakes_ns(client->watch)
+					      : client->deadline_ns;
 
 		due = client->more ? 0 : at < due ? at : due;
 		if (!due)

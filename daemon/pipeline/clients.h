@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Inside pipeline/: the daemon's clients. What needs the daemon's own state is answered here, at
- * once; recordings and reports are handed, client and all, to a process of their own. */
+ * once; recordings, reports, comparisons and watches with a rate of their own are handed, client
+ * and all, to a process of their own. */
 #ifndef PROFD_PIPELINE_CLIENTS_H
 #define PROFD_PIPELINE_CLIENTS_H
 
@@ -30,7 +31,7 @@ void clients_configure(struct clients *c, const struct daemon_config *config);
 /* Descriptors to poll for: at most CLIENTS_MAX + 1. Returns how many. */
 size_t clients_poll(const struct clients *c, struct pollfd *fds);
 
-/* Handles what poll() found in these, timeouts, and live views that are due. */
+/* Handles what poll() found in these, timeouts, and the live views and watches that are due. */
 void clients_handle(struct clients *c, const struct pollfd *fds, size_t n);
 
 /* When something is due, in ms; -1: nothing. */

@@ -341,7 +341,7 @@ static int rooms_open(struct daemon *d, struct err *err)
 	d->keeper = keeper_open(&d->config, err);
 	if (!d->keeper)
 		return err->code;
-	d->host = host_open(&d->config, err);
+	d->host = host_open(&d->config, NULL, err);
 	if (!d->host)
 		return err->code;
 	fd = socket_open(d, err);

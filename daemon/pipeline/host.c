@@ -3,18 +3,16 @@
 
 #include <errno.h>
 #include <malloc.h>
-#include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/fd.h"
 #include "pipeline/cost.h"
+#include "pipeline/moment.h"
 #include "pipeline/roster.h"
 #include "pipeline/selection.h"
+#include "pipeline/targets.h"
 
 #define LOG_ROOM "host"
 #include "base/log.h"
@@ -31,24 +29,15 @@ enum {
 static const uint64_t events_pause_ns = 10 * NS_PER_MS;
 static const size_t symbols_max_bytes = (size_t)12 << 20;
 
-/* Where the clocks and counters stood: a window lies between two such moments, and the second is
- * the first of the next. */
-struct moment {
-	uint64_t ns, unix_ns;
-	uint64_t busy_ticks; /* of all CPUs */
-	uint64_t cpu_ns;     /* our own */
-	struct collect_stats stats;
-};
-
 struct host {
 	const struct daemon_config *config;
 	struct sampling sampling;
 	struct roster *roster;
 	struct aggregate *tree; /* of the open window */
-	host_listener *listener;
-	void *listener_arg;
-	struct moment start; /* of the open window */
-	uint64_t events_ns;  /* last look at process events */
+	struct targets targets;
+	struct host_listener listener; /* `stack` NULL: nobody */
+	struct moment start;           /* of the open window */
+	uint64_t events_ns;            /* last look at process events */
 	long online_cpus;
 	uint32_t rate_hz;
 	bool all; /* every process is selected */
@@ -58,15 +47,26 @@ struct host {
 /* ---- hooks -------------------------------------------------------------------------------------
  */
 
+/* With events for its targets' threads; otherwise with one for every CPU. */
+static bool is_attached(const struct host *h)
+{
+	return h->targets.of.n_pids > 0;
+}
+
 static void on_event(void *arg, const struct process_event *event, struct process *p)
 {
 	struct host *h = arg;
 	struct member *m = p->identity ? roster_find(h->roster, p->identity) : NULL;
 
-	if (m && (event->kind == PROCESS_EXECED || event->kind == PROCESS_EXITED))
+	targets_event(&h->targets, event, p);
+	if (m && (event->kind == PROCESS_EXECED || event->kind == PROCESS_EXITED)) {
+		roster_python(m, h->sampling.python);
 		m->exited = true;
+	}
 	if (event->kind == PROCESS_EXECED || event->kind == PROCESS_FORKED)
 		p->identity = 0; /* from now on it is another program */
+	if (h->listener.event)
+		h->listener.event(h->listener.arg, event, p);
 }
 
 static bool on_wants(void *arg, struct process *p)
@@ -74,6 +74,8 @@ static bool on_wants(void *arg, struct process *p)
 	struct host *h = arg;
 	const struct member *m;
 
+	if (!targets_want(&h->targets, p->pid))
+		return false;
 	if (h->all)
 		return true;
 	m = roster_member(h->roster, p);
@@ -94,50 +96,23 @@ static bool on_stack(
 	struct host *h = arg;
 	struct member *m = p && p->identity ? roster_find(h->roster, p->identity) : NULL;
 
+	if (!p && h->targets.of.viewer)
+		return true; /* of a process that ended before anything was known of it */
 	if (!m || aggregate_add(h->tree, stack->locations, stack->n, s->weight_ns) < 0)
 		return false;
 	m->samples++;
-	if (h->listener)
-		h->listener(h->listener_arg, p, s, stack);
+	if (h->listener.stack)
+		h->listener.stack(h->listener.arg, p, s, stack);
 	return true;
 }
 
-void host_listen(struct host *h, host_listener *each, void *arg)
+void host_listen(struct host *h, const struct host_listener *listener)
 {
-	h->listener = each;
-	h->listener_arg = arg;
+	h->listener = listener ? *listener : (struct host_listener){0};
 }
 
 /* ---- opening -----------------------------------------------------------------------------------
  */
-
-/* The CPU time that the host's CPUs did not idle, in clock ticks: what could have been sampled. */
-static uint64_t busy_ticks(void)
-{
-	unsigned long long user, nice, system, idle, iowait, irq = 0, softirq = 0, steal = 0;
-	uint64_t busy = 0;
-	struct buf text;
-
-	buf_init(&text, 4 << 20);
-	if (!file_read("/proc/stat", &text) &&
-		sscanf(text.data, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &user, &nice,
-			&system, &idle, &iowait, &irq, &softirq, &steal) >= 4)
-		busy = user + nice + system + irq + softirq;
-	buf_free(&text);
-	return busy;
-}
-
-static struct moment moment_now(const struct host *h)
-{
-	struct moment m = {
-		.ns = clock_now_ns(), .busy_ticks = busy_ticks(), .cpu_ns = cost_cpu_ns()};
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	m.unix_ns = (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-	collect_stats(h->sampling.collect, &m.stats);
-	return m;
-}
 
 static void window_start(struct host *h, const struct moment *now)
 {
@@ -156,7 +131,9 @@ static int processes_find(struct host *h, struct err *err)
 	if (rc < 0)
 		return err_set(err, rc, "cannot list the processes: %s", strerror(-rc));
 	for (size_t i = 0; i < n; i++) {
-		struct process *p = sampling_process(&h->sampling, pids[i], NULL);
+		struct process *p = targets_want(&h->targets, pids[i])
+					    ? sampling_process(&h->sampling, pids[i], NULL)
+					    : NULL;
 
 		if (p)
 			roster_member(h->roster, p);
@@ -165,30 +142,21 @@ static int processes_find(struct host *h, struct err *err)
 	return 0;
 }
 
-static int sampling_begin(struct host *h, struct err *err)
+/* Those that were asked for; but for one that is still to become the program that is meant. */
+static void members_find(struct host *h)
 {
-	const struct sampling_options options = {
-		.collect = {.rate_hz = h->config->rate_hz,
-			.kernel_stacks = h->config->kernel,
-			.native_stacks = h->config->native,
-			.host = true,
-			.table_cells = TABLE_CELLS,
-			.table_mappings = TABLE_MAPPINGS},
-		.stacks = {.process_root = true,
-			.thread_root = true,
-			.numbered_roots = true,
-			.native = h->config->native},
-		.lazy = true,
-	};
-	const struct sampling_hooks hooks = {.arg = h,
-		.event = on_event,
-		.wants = on_wants,
-		.sampled = on_sampled,
-		.stack = on_stack};
-	int rc = sampling_open(&h->sampling, &options, &hooks, err);
+	for (size_t i = 0; i < h->targets.of.n_pids && !h->targets.of.on_exec; i++) {
+		struct process *p = process_find(h->sampling.processes, h->targets.of.pids[i]);
 
-	if (!rc)
-		rc = sampling_watch(&h->sampling, err);
+		if (p)
+			roster_member(h->roster, p);
+	}
+}
+
+static int whole_begin(struct host *h, struct err *err)
+{
+	int rc = sampling_watch(&h->sampling, err);
+
 	if (!rc)
 		process_watch_host(h->sampling.watch);
 	if (!rc)
@@ -200,9 +168,51 @@ static int sampling_begin(struct host *h, struct err *err)
 	return rc ? rc : collect_start(h->sampling.collect, err);
 }
 
-struct host *host_open(const struct daemon_config *config, struct err *err)
+static int attached_begin(struct host *h, struct err *err)
 {
+	int rc = targets_start(&h->targets, &h->sampling, err);
+
+	if (!rc)
+		members_find(h);
+	return rc;
+}
+
+static int sampling_begin(struct host *h, struct err *err)
+{
+	bool attached = is_attached(h);
+	const struct sampling_options options = {
+		.collect = {.rate_hz = h->config->rate_hz,
+			.kernel_stacks = h->config->kernel,
+			.native_stacks = h->config->native,
+			.host = !attached,
+			.per_cpu =
+				attached && !h->targets.of.on_exec && targets_are_many(&h->targets),
+			.table_cells = attached ? 0 : TABLE_CELLS,
+			.table_mappings = attached ? 0 : TABLE_MAPPINGS},
+		.stacks = {.process_root = true,
+			.thread_root = true,
+			.numbered_roots = true,
+			.native = h->config->native},
+		.lazy = !attached,
+	};
+	const struct sampling_hooks hooks = {.arg = h,
+		.event = on_event,
+		.wants = on_wants,
+		.sampled = on_sampled,
+		.stack = on_stack};
+	int rc = sampling_open(&h->sampling, &options, &hooks, err);
+
+	if (rc)
+		return rc;
+	return attached ? attached_begin(h, err) : whole_begin(h, err);
+}
+
+struct host *host_open(
+	const struct daemon_config *config, const struct host_targets *targets, struct err *err)
+{
+	static const struct host_targets everything = {0};
 	struct host *h = calloc(1, sizeof(*h));
+	int rc;
 
 	if (!h) {
 		err_set(err, -ENOMEM, "out of memory");
@@ -212,13 +222,14 @@ struct host *host_open(const struct daemon_config *config, struct err *err)
 	h->rate_hz = config->rate_hz;
 	h->all = selection_is_all(config);
 	h->online_cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	h->roster = roster_new(config, err);
+	rc = targets_open(&h->targets, targets ? targets : &everything, err);
+	h->roster = rc ? NULL : roster_new(config, err);
 	h->tree = h->roster ? aggregate_new(err) : NULL;
 	if (!h->tree || sampling_begin(h, err) < 0) {
 		host_close(h);
 		return NULL;
 	}
-	h->start = moment_now(h);
+	h->start = moment_now(h->sampling.collect);
 	return h;
 }
 
@@ -229,6 +240,7 @@ void host_close(struct host *h)
 	sampling_close(&h->sampling);
 	aggregate_free(h->tree);
 	roster_free(h->roster);
+	targets_close(&h->targets);
 	free(h);
 }
 
@@ -244,6 +256,16 @@ struct sampling *host_sampling(struct host *h)
 	return &h->sampling;
 }
 
+bool host_ended(struct host *h, bool look)
+{
+	return targets_ended(&h->targets, h->sampling.processes, look);
+}
+
+bool host_hides(const struct host *h)
+{
+	return h->targets.hidden;
+}
+
 /* ---- running -----------------------------------------------------------------------------------
  */
 
@@ -253,7 +275,7 @@ int host_pause(struct host *h, bool paused, struct err *err)
 		return 0;
 	h->totals.paused = paused;
 	if (!paused) {
-		struct moment now = moment_now(h);
+		struct moment now = moment_now(h->sampling.collect);
 
 		window_start(h, &now);
 		return collect_start(h->sampling.collect, err);
@@ -306,24 +328,13 @@ static uint32_t series_number(void *arg, uint32_t pid, uint64_t identity)
 
 static void quality_fill(const struct host *h, const struct moment *end, struct profile_quality *q)
 {
-	const struct moment *start = &h->start;
 	struct profile_quality named = *q;
-	double busy_s =
-		(double)(end->busy_ticks - start->busy_ticks) / (double)sysconf(_SC_CLK_TCK);
 
 	*q = h->sampling.quality;
 	q->frames_seen = named.frames_seen;
 	q->unsymbolized_frames = named.unsymbolized_frames;
-	q->duration_ns = end->ns - start->ns;
 	q->requested_hz = h->rate_hz;
-	q->lost += end->stats.lost - start->stats.lost;
-	/* Of too little time no rate can be told. */
-	q->achieved_hz = busy_s * h->rate_hz >= 20
-				 ? (double)(end->stats.runs - start->stats.runs) / busy_s
-				 : 0;
-	q->profiler_cpu_ns = end->cpu_ns - start->cpu_ns;
-	q->profiler_kernel_ns = end->stats.run_ns - start->stats.run_ns;
-	q->profiler_rss_bytes = cost_rss_bytes();
+	moment_quality(&h->start, end, is_attached(h), q);
 }
 
 static int profile_make(struct host *h, struct window *w, struct err *err)
@@ -382,7 +393,7 @@ static void cpus_follow(struct host *h)
 	long online = sysconf(_SC_NPROCESSORS_ONLN);
 	struct err err = {0};
 
-	if (online == h->online_cpus || h->totals.paused)
+	if (is_attached(h) || online == h->online_cpus || h->totals.paused)
 		return;
 	h->online_cpus = online;
 	log_info("%ld CPUs are online now", online);
@@ -393,8 +404,11 @@ static void cpus_follow(struct host *h)
 /* Whatever the closed window does not need any more. */
 static void sweep(struct host *h)
 {
+	if (h->listener.settle)
+		h->listener.settle(h->listener.arg);
 	roster_trim(h->roster);
 	sampling_sweep(&h->sampling, symbols_max_bytes, h->totals.windows % SWEEP_WINDOWS == 0);
+	targets_sweep(&h->targets, h->sampling.processes);
 #ifdef __GLIBC__
 	if (h->totals.windows % SWEEP_WINDOWS == 0)
 		malloc_trim(0); /* what was let go is the host's again, not ours */
@@ -404,7 +418,7 @@ static void sweep(struct host *h)
 struct window *host_close_window(struct host *h)
 {
 	struct aggregate *fresh = aggregate_new(NULL);
-	struct moment end = moment_now(h);
+	struct moment end = moment_now(h->sampling.collect);
 	struct window *w = NULL;
 
 	if (fresh) {
@@ -452,5 +466,26 @@ void host_totals(const struct host *h, struct host_totals *out)
 	*out = h->totals;
 	out->processes = (uint32_t)roster_count(h->roster);
 	out->rate_hz = h->rate_hz;
+	out->selected = !h->all;
 	selection_text(h->config, out->selection, sizeof(out->selection));
+}
+
+const struct series *host_series(struct host *h, struct process *p)
+{
+	const struct member *m = roster_member(h->roster, p);
+
+	return m ? &m->series : NULL;
+}
+
+void host_meters(const struct host *h, struct host_meters *out)
+{
+	struct collect_stats stats;
+
+	collect_stats(h->sampling.collect, &stats);
+	*out = (struct host_meters){
+		.lost = h->totals.lost + h->sampling.quality.lost + stats.lost -
+			h->start.stats.lost,
+		.cpu_ns = cost_cpu_ns(),
+		.kernel_ns = stats.run_ns,
+	};
 }

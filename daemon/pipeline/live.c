@@ -7,42 +7,28 @@
 
 #include "analyze/analyze.h"
 #include "base/clock.h"
+#include "pipeline/gathering.h"
+#include "pipeline/targets.h"
 
 struct live {
 	struct live_request request; /* with PIDs of our own namespace */
 	const struct viewer *viewer;
-	struct aggregate *tree;
+	struct gathering *stacks;
+	struct namer namer;
 	struct map *visible; /* process.identity -> bool */
 	uint64_t start_ns, interval_start_ns, due_ns;
-	uint64_t samples, lost, lost_before;
+	uint64_t lost_before;
 	bool began; /* lost_before is known */
 };
-
-static int pids_translate(struct live *l, struct err *err)
-{
-	for (size_t i = 0; i < l->request.n_pids; i++) {
-		uint32_t pid = viewer_pid_from(l->viewer, l->request.pids[i]);
-
-		if (!pid)
-			return err_set(err, -ESRCH, "there is no process %u", l->request.pids[i]);
-		if (!viewer_may_see(l->viewer, pid))
-			return err_set(err, -EPERM,
-				"process %u is another user's, or protected; ask root to put you into the group profd",
-				l->request.pids[i]);
-		l->request.pids[i] = pid;
-	}
-	return 0;
-}
 
 static void interval_begin(struct live *l)
 {
 	l->interval_start_ns = clock_now_ns();
 	l->due_ns = l->interval_start_ns + (uint64_t)(l->request.interval_s * NS_PER_S);
-	l->samples = 0;
 }
 
-struct live *live_open(
-	const struct live_request *request, const struct viewer *viewer, struct err *err)
+struct live *live_open(const struct live_request *request, const struct viewer *viewer,
+	const struct sampling *s, struct err *err)
 {
 	struct live *l = calloc(1, sizeof(*l));
 
@@ -50,14 +36,18 @@ struct live *live_open(
 		l->request = *request;
 		l->viewer = viewer;
 		l->visible = map_new(sizeof(uint64_t), sizeof(bool));
-		l->tree = aggregate_new(err);
+		l->namer = (struct namer){.processes = s->processes,
+			.python = s->python,
+			.symbols = s->symbols,
+			.stacker = s->stacker};
+		l->stacks = gathering_new(location_name, &l->namer, err);
 	}
-	if (!l || !l->visible || !l->tree) {
+	if (!l || !l->visible || !l->stacks) {
 		live_close(l);
 		err_set(err, -ENOMEM, "out of memory");
 		return NULL;
 	}
-	if (pids_translate(l, err) < 0) {
+	if (targets_admit(viewer, l->request.pids, l->request.n_pids, err) < 0) {
 		live_close(l);
 		return NULL;
 	}
@@ -70,7 +60,7 @@ void live_close(struct live *l)
 {
 	if (!l)
 		return;
-	aggregate_free(l->tree);
+	gathering_free(l->stacks);
 	map_free(l->visible);
 	free(l);
 }
@@ -106,10 +96,12 @@ void live_add(struct live *l, struct process *p, const struct sample *s, const s
 {
 	if (!is_asked_for(l, p->pid) || !is_visible(l, p))
 		return;
-	if (aggregate_add(l->tree, stack->locations, stack->n, s->weight_ns) < 0)
-		l->lost++;
-	else
-		l->samples++;
+	gathering_add(l->stacks, stack->locations, stack->n, s->weight_ns);
+}
+
+void live_settle(struct live *l)
+{
+	gathering_settle(l->stacks);
 }
 
 static int rows_send(struct live *l, struct channel *ch, const struct profile *p, uint64_t lost)
@@ -118,7 +110,7 @@ static int rows_send(struct live *l, struct channel *ch, const struct profile *p
 	struct top_row *rows = calloc(l->request.limit, sizeof(*rows));
 	struct serve_live message = {.elapsed_s = (double)(now - l->start_ns) / NS_PER_S,
 		.interval_s = (double)(now - l->interval_start_ns) / NS_PER_S,
-		.samples = l->samples,
+		.samples = p->quality.samples,
 		.lost = lost,
 		.profile = p,
 		.rows = rows};
@@ -130,24 +122,15 @@ static int rows_send(struct live *l, struct channel *ch, const struct profile *p
 	return rc;
 }
 
-void live_send(struct live *l, struct channel *ch, const struct sampling *s, uint64_t lost)
+void live_send(struct live *l, struct channel *ch, uint64_t lost)
 {
-	struct namer namer = {.processes = s->processes,
-		.python = s->python,
-		.symbols = s->symbols,
-		.stacker = s->stacker};
-	struct profile *p = aggregate_profile(l->tree, location_name, &namer, NULL);
-	struct aggregate *fresh = aggregate_new(NULL);
+	uint64_t no_room = 0;
+	struct profile *p = gathering_take(l->stacks, &no_room);
 
 	if (p)
-		rows_send(l, ch, p, l->lost + (l->began ? lost - l->lost_before : 0));
+		rows_send(l, ch, p, no_room + (l->began ? lost - l->lost_before : 0));
 	profile_free(p);
 	l->lost_before = lost;
 	l->began = true;
-	l->lost = 0;
-	if (fresh) {
-		aggregate_free(l->tree);
-		l->tree = fresh;
-	}
 	interval_begin(l);
 }

@@ -9,9 +9,9 @@
 
 struct live;
 
-/* `viewer` has to outlive it. -ESRCH, -EPERM: a process that was asked for. */
-struct live *live_open(
-	const struct live_request *request, const struct viewer *viewer, struct err *err);
+/* `viewer` and `s` have to outlive it. -ESRCH, -EPERM: a process that was asked for. */
+struct live *live_open(const struct live_request *request, const struct viewer *viewer,
+	const struct sampling *s, struct err *err);
 void live_close(struct live *l); /* NULL is allowed */
 
 uint64_t live_id(const struct live *l);
@@ -19,7 +19,9 @@ uint64_t live_due_ns(const struct live *l); /* CLOCK_MONOTONIC: of the next mess
 
 void live_add(struct live *l, struct process *p, const struct sample *s, const struct stack *stack);
 
+void live_settle(struct live *l); /* as struct host_listener tells */
+
 /* Sends what came since the last time. `lost` is a total of all samples ever lost. */
-void live_send(struct live *l, struct channel *ch, const struct sampling *s, uint64_t lost);
+void live_send(struct live *l, struct channel *ch, uint64_t lost);
 
 #endif

@@ -227,7 +227,7 @@ static void usage_read(struct member *m, struct series_usage *out)
 	m->has_totals = true;
 }
 
-static int series_copy(struct series *to, const struct series *from, const char *python)
+static int series_copy(struct series *to, const struct series *from)
 {
 	*to = *from;
 	to->user = strdup(from->user);
@@ -236,15 +236,14 @@ static int series_copy(struct series *to, const struct series *from, const char 
 	to->command_line = strdup(from->command_line);
 	to->cgroup = strdup(from->cgroup);
 	to->container = strdup(from->container);
-	to->python = strdup(python);
+	to->python = strdup(from->python);
 	return to->user && to->comm && to->exe && to->command_line && to->cgroup && to->container &&
 			       to->python
 		       ? 0
 		       : -ENOMEM;
 }
 
-/* Python's version is known a little after the process. */
-static const char *python_of(struct member *m, const struct python *python)
+void roster_python(struct member *m, const struct python *python)
 {
 	const char *version = m->exited ? "" : python_version(python, m->series.pid);
 	char *copy;
@@ -253,7 +252,6 @@ static const char *python_of(struct member *m, const struct python *python)
 		free(m->series.python);
 		m->series.python = copy;
 	}
-	return m->series.python;
 }
 
 int roster_window(struct roster *r, const struct python *python, struct window *w)
@@ -272,7 +270,8 @@ int roster_window(struct roster *r, const struct python *python, struct window *
 		if (!m->selected || (!m->samples && (m->exited || !idle)))
 			continue;
 		usage_read(m, &w->usage[w->n_series]);
-		if (series_copy(&w->series[w->n_series++], &m->series, python_of(m, python)) < 0)
+		roster_python(m, python);
+		if (series_copy(&w->series[w->n_series++], &m->series) < 0)
 			return -ENOMEM;
 		m->index = (uint32_t)w->n_series;
 	}

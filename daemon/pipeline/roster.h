@@ -38,6 +38,10 @@ struct member *roster_find(const struct roster *r, uint64_t identity); /* or NUL
 bool roster_next(const struct roster *r, size_t *at, struct member **out);
 size_t roster_count(const struct roster *r);
 
+/* Takes over the version of Python that the process runs: it is known a little after the process,
+ * and no more once that has ended. */
+void roster_python(struct member *m, const struct python *python);
+
 /* Fills series and usage of a window with the members that were sampled or that live, and sets
  * their `index`. The versions of Python come from `python`. 0 or -ENOMEM. */
 int roster_window(struct roster *r, const struct python *python, struct window *w);

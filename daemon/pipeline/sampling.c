@@ -116,7 +116,8 @@ static void ended_retire(struct sampling *s, size_t n)
 		map_del(s->known, &p->pid);
 	}
 	s->n_ended -= n;
-	memmove(s->ended_pids, s->ended_pids + n, s->n_ended * sizeof(*s->ended_pids));
+	if (n)
+		memmove(s->ended_pids, s->ended_pids + n, s->n_ended * sizeof(*s->ended_pids));
 }
 
 static void ended_add(struct sampling *s, uint32_t pid)

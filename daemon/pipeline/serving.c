@@ -6,11 +6,15 @@
 #include <sys/prctl.h>
 
 #include "base/fd.h"
+#include "pipeline/comparing.h"
 #include "pipeline/doctor.h"
 #include "pipeline/order.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/recording.h"
+#include "pipeline/replaying.h"
 #include "pipeline/reporting.h"
+#include "pipeline/targets.h"
+#include "pipeline/watching.h"
 
 /* What bounds the answers to one client. */
 struct serving {
@@ -22,30 +26,36 @@ struct serving {
 
 static int report(struct serving *s, struct serve_call *call, struct err *err)
 {
-	const char *path = s->store ? s->store : call->report.store;
+	const char *path = s->store ? s->store : call->report.of.store;
 
-	if (s->store && *call->report.store)
+	if (s->store && *call->report.of.store)
 		return err_set(err, -EPERM, "this daemon answers from its own store only");
 	if (!*path)
 		return err_set(err, -EINVAL, "which store? --store FILE names one");
 	return reporting_run(s->channel, &call->report, s->viewer, path, call->fd, err);
 }
 
-/* The client's numbers become profd's, and all of them have to be processes that it may see. */
-static int admit(const struct viewer *viewer, struct record_request *q, struct err *err)
+static int diff(struct serving *s, struct serve_call *call, struct err *err)
 {
-	for (size_t i = 0; viewer && i < q->n_pids; i++) {
-		uint32_t pid = viewer_pid_from(viewer, q->pids[i]);
+	const struct diff_request *q = &call->diff;
 
-		if (!pid)
-			return err_set(err, -ESRCH, "there is no process %u", q->pids[i]);
-		if (!viewer_may_see(viewer, pid))
-			return err_set(err, -EPERM,
-				"process %u is another user's, or protected; ask root to put you into the group profd",
-				q->pids[i]);
-		q->pids[i] = pid;
-	}
-	return 0;
+	if (s->store && (*q->before.store || *q->after.store))
+		return err_set(err, -EPERM, "this daemon answers from its own store only");
+	if (!s->store && (!*q->before.store || !*q->after.store))
+		return err_set(err, -EINVAL, "which stores? both sides have to name one");
+	return comparing_run(s->channel, q, s->viewer, s->store ? s->store : "", call->fd, err);
+}
+
+/* What runs now, or what a file holds. */
+static int watch(struct serving *s, struct serve_call *call, struct err *err)
+{
+	const struct watch_request *q = &call->watch;
+
+	if (!*q->store)
+		return watching_run(s->channel, q, s->viewer, err);
+	if (s->store)
+		return err_set(err, -EPERM, "this daemon plays no files; leave the socket out");
+	return replaying_run(s->channel, q, err);
 }
 
 static void call_answer(struct serving *s, struct serve_call *call)
@@ -55,17 +65,23 @@ static void call_answer(struct serving *s, struct serve_call *call)
 
 	switch (call->kind) {
 	case SERVE_RECORD:
-		rc = admit(s->viewer, &call->record, &err);
+		rc = targets_admit(s->viewer, call->record.pids, call->record.n_pids, &err);
 		if (!rc)
 			rc = recording_run(s->channel, &call->record, s->viewer, call->fd, &err);
 		break;
 	case SERVE_REPORT:
 		rc = report(s, call, &err);
 		break;
+	case SERVE_DIFF:
+		rc = diff(s, call, &err);
+		break;
+	case SERVE_WATCH:
+		rc = watch(s, call, &err);
+		break;
 	case SERVE_DOCTOR:
 		rc = doctor_answer(s->channel, call->id);
 		break;
-	case SERVE_STOP: /* of a recording that has just ended */
+	case SERVE_STOP: /* of what has just ended */
 		rc = 0;
 		break;
 	default:

@@ -40,13 +40,16 @@ __attribute__((noreturn)) static void worker_main(
 	int socket_fd, int output_fd, int order_fd, pid_t parent)
 {
 	char *const argv[] = {"profd", "engine", NULL};
-	char journal[64] = "JOURNAL_STREAM=", *const environment[] = {journal, NULL};
-	const char *stream = getenv("JOURNAL_STREAM");
+	char journal[64], zone[256];
+	const char *stream = getenv("JOURNAL_STREAM"), *tz = getenv("TZ");
+	/* Reports tell the time as the daemon would. An empty TZ is another one than none. */
+	char *const environment[] = {journal, tz && strlen(tz) < 200 ? zone : NULL, NULL};
 	int null = open("/dev/null", O_RDWR),
 	    away_fds[] = {away(socket_fd), away(output_fd), away(order_fd)};
 	sigset_t none;
 
 	snprintf(journal, sizeof(journal), "JOURNAL_STREAM=%s", stream ? stream : "");
+	snprintf(zone, sizeof(zone), "TZ=%s", tz ? tz : "");
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent || away_fds[0] < 0 || away_fds[2] < 0)
 		_exit(1);
@@ -70,11 +73,11 @@ int workers_start(
 
 	if (w->n == WORKERS_MAX)
 		return err_set(err, -EBUSY,
-			"%d recordings and reports are running already; try again when one has ended",
+			"%d recordings, watches and reports are running already; try again when one has ended",
 			WORKERS_MAX);
 	if (count_of(w, order->viewer.uid) >= WORKERS_PER_USER)
 		return err_set(err, -EBUSY,
-			"%d recordings and reports of yours are running already; try again when one has ended",
+			"%d recordings, watches and reports of yours are running already; try again when one has ended",
 			WORKERS_PER_USER);
 	FD_CLOSE int order_fd = order_write(order, err);
 	if (order_fd < 0)

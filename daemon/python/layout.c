@@ -56,6 +56,8 @@ static const struct {
 			 .code_stack = 68,
 			 .frame_words = 9 /* FRAME_SPECIALS_SIZE */},
 			.runtime_interpreters = 40,
+			.runtime_main = 48,
+			.runtime_gil = 376, /* pycore_ceval_state.h, pycore_gil.h */
 			.tstate_interp = 16,
 			.code_filename = 112,
 			.code_qualname = 128,
@@ -94,6 +96,9 @@ static const struct {
 			 .code_locals = 76,
 			 .code_stack = PROFD_PYTHON_NONE},
 			.runtime_interpreters = 40,
+			.runtime_main = 48,
+			.interp_gil = 1056,
+			.interp_gil_pointer = 384,
 			.tstate_interp = 16,
 			.code_filename = 112,
 			.code_qualname = 128,
@@ -111,6 +116,7 @@ enum debug_field {
 	D_RUNTIME_INTERPRETERS,
 	D_INTERP_NEXT,
 	D_INTERP_THREADS,
+	D_INTERP_GIL,
 	D_TSTATE_NEXT,
 	D_TSTATE_INTERP,
 	D_TSTATE_FRAME,
@@ -145,13 +151,13 @@ static const struct debug_version {
 } debug_versions[] = {
 	/* CPython 3.13: Include/internal/pycore_runtime.h */
 	{3, 13,
-		{5, 8, 9, 21, 22, 23, 24, 26, 29, 30, 31, 33, 35, 36, 37, 38, 39, 41, 42, 43, 45,
-			65, 66, 68, 69, 70},
+		{5, 8, 9, 17, 21, 22, 23, 24, 26, 29, 30, 31, 33, 35, 36, 37, 38, 39, 41, 42, 43,
+			45, 65, 66, 68, 69, 70},
 		~0ULL, 584},
 	/* CPython 3.14: Include/internal/pycore_debug_offsets.h */
 	{3, 14,
-		{5, 8, 9, 24, 25, 26, 27, 29, 32, 33, 34, 36, 40, 41, 42, 43, 44, 46, 47, 48, 51,
-			75, 76, 78, 79, 80},
+		{5, 8, 9, 18, 24, 25, 26, 27, 29, 32, 33, 34, 36, 40, 41, 42, 43, 44, 46, 47, 48,
+			51, 75, 76, 78, 79, 80},
 		~(uint64_t)TAG_MASK, 760},
 };
 
@@ -202,6 +208,8 @@ static bool in_bounds(enum debug_field field, uint64_t offset)
 {
 	if (field == D_CODE_FIRST_LINE)
 		return offset % 4 == 0 && offset < 512;
+	if (field == D_INTERP_GIL)
+		return offset % 4 == 0 && offset > 0 && offset < 60000;
 	if (field == D_FRAME_OWNER)
 		return offset < PROFD_PYTHON_FRAME_BYTES - 8;
 	if (field == D_UNICODE_STATE || field == D_UNICODE_ASCII)
@@ -272,8 +280,11 @@ static int layout_read(
 	for (int i = 0; i < D_FIELDS; i++) {
 		uint64_t offset = word_at(data, v->words[i]);
 
-		if (!in_bounds((enum debug_field)i, offset))
-			goto senseless;
+		if (!in_bounds((enum debug_field)i, offset)) {
+			if (i != D_INTERP_GIL) /* which no walk needs */
+				goto senseless;
+			offset = 0;
+		}
 		f[i] = (uint16_t)offset;
 	}
 	if (!code_makes_sense(f))
@@ -282,6 +293,12 @@ static int layout_read(
 	if (!set_state_part(&layout->walk))
 		goto senseless;
 	layout->runtime_interpreters = f[D_RUNTIME_INTERPRETERS];
+	/* Right behind the head of the list (3.13: Include/internal/pycore_runtime.h, 3.14:
+	 * Include/internal/pycore_runtime_structs.h). */
+	layout->runtime_main = (uint16_t)(f[D_RUNTIME_INTERPRETERS] + 8);
+	layout->runtime_gil = 0;
+	layout->interp_gil = f[D_INTERP_GIL];
+	layout->interp_gil_pointer = 0;
 	layout->tstate_interp = f[D_TSTATE_INTERP];
 	layout->code_filename = f[D_CODE_FILENAME];
 	layout->code_qualname = f[D_CODE_QUALNAME];

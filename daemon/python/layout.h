@@ -16,6 +16,13 @@ enum { LAYOUT_DEBUG_OFFSETS_BYTES = 888 };
 struct layout {
 	struct profd_python walk;      /* offsets only; addresses are 0 */
 	uint16_t runtime_interpreters; /* _PyRuntime.interpreters.head */
+	uint16_t runtime_main;         /* _PyRuntime.interpreters.main */
+	/* `locked` of the GIL: in _PyRuntime up to 3.11 (ceval.gil), in the main interpreter from
+	 * 3.12 on (_gil). One of them is 0. */
+	uint16_t runtime_gil, interp_gil;
+	/* The main interpreter's pointer to its own GIL (ceval.gil), which proves `interp_gil`
+	 * where that is not told by the interpreter itself; else 0. Lies before it. */
+	uint16_t interp_gil_pointer;
 	uint16_t tstate_interp;
 	uint16_t code_filename, code_qualname, code_linetable;
 	uint16_t bytes_size, bytes_data;

@@ -8,6 +8,7 @@
 
 #include "base/map.h"
 #include "python/code.h"
+#include "python/gil.h"
 #include "python/image.h"
 
 /* A process that was looked at. */
@@ -266,6 +267,19 @@ bool python_layout(const struct python *p, uint32_t pid, struct profd_python *la
 		return false;
 	*layout = in->walk;
 	return true;
+}
+
+int python_gil_held(const struct python *p, const struct process *process, bool *held)
+{
+	const struct interpreter *in = map_get(p->interpreters, &process->pid);
+
+	if (!in || !in->image || in->start_ticks != process->start_ticks)
+		return -ESRCH;
+	if (in->status != 1)
+		return -ENOTSUP;
+	return gil_held(process->pid,
+		in->walk.interpreters_head - in->image->layout.runtime_interpreters,
+		&in->image->layout, held);
 }
 
 bool python_is_eval(const struct python *p, uint32_t image, uint64_t vaddr)

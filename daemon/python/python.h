@@ -49,6 +49,12 @@ void python_forget(struct python *p, uint32_t pid);
  * process that runs it. */
 void python_forget_image(struct python *p, uint32_t number);
 
+/* Whether a thread of the process holds the GIL (of the main interpreter) at this moment: one or
+ * two short reads, so that it may be asked many times a second. 0, or -ESRCH  the process is gone,
+ * or was never found to run CPython -ENOTSUP  a CPython that cannot be walked, or without a GIL
+ * other negative errno: unreadable or senseless memory and leaves `held` as it was. */
+int python_gil_held(const struct python *p, const struct process *process, bool *held);
+
 /* What the kernel side was told of the process: for tests and tools. False: nothing. */
 bool python_layout(const struct python *p, uint32_t pid, struct profd_python *layout);
 

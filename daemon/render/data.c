@@ -9,6 +9,8 @@
  *   nodes   per node, parents first: frame, steps up from the node before (0: its child),
  *           2 * self samples + 1 where a weight follows, self weight in ns. The root's frame is 0,
  * unused.
+ *
+ * Of a picture of two profiles the nodes tell of AFTER, and diff_picture.c writes the rest.
  */
 #include "render/picture.h"
 
@@ -17,11 +19,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "render/diff_picture.h"
 #include "render/text.h"
 
-enum { CHUNK_BYTES = 2 << 20 };
-
-static void number_put(struct buf *b, uint64_t value)
+void data_number_put(struct buf *b, uint64_t value)
 {
 	static const char digits[64] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -64,15 +65,15 @@ static void frames_write(const struct picture *pic, struct names *names, struct 
 		const struct frame *f = &p->frames[pic->ranks.frame[i]];
 		uint32_t kind = f->kind < FRAME_KINDS ? f->kind : (uint32_t)FRAME_NOTE;
 
-		if (out->len - start > CHUNK_BYTES) {
+		if (out->len - start > DATA_CHUNK_BYTES) {
 			start = out->len;
 			buf_puts(out, "</metadata>\n<metadata class=\"frames\">");
 		}
-		number_put(out, kind * COLOUR_VARIANTS + picture_variant(text_of(p, f->name)));
-		number_put(out, name_use(names, p, f->name));
-		number_put(out, name_use(names, p, f->file));
-		number_put(out, picture_line(f));
-		number_put(out, name_use(names, p, f->module));
+		data_number_put(out, kind * COLOUR_VARIANTS + picture_variant(text_of(p, f->name)));
+		data_number_put(out, name_use(names, p, f->name));
+		data_number_put(out, name_use(names, p, f->file));
+		data_number_put(out, picture_line(f));
+		data_number_put(out, name_use(names, p, f->module));
 	}
 	buf_puts(out, "</metadata>\n");
 }
@@ -83,7 +84,7 @@ static void names_write(const struct picture *pic, const struct names *names, st
 
 	buf_puts(out, "<metadata class=\"names\">[\"\"");
 	for (uint32_t i = 0; i < names->n; i++) {
-		if (out->len - start > CHUNK_BYTES) {
+		if (out->len - start > DATA_CHUNK_BYTES) {
 			start = out->len;
 			buf_puts(out, "]</metadata>\n<metadata class=\"names\">[");
 		} else {
@@ -104,15 +105,15 @@ static void nodes_write(const struct picture *pic, struct buf *out)
 	for (uint32_t i = 0; i < t->n_nodes; i++) {
 		const struct tree_node *node = &t->nodes[i];
 
-		if (out->len - start > CHUNK_BYTES) {
+		if (out->len - start > DATA_CHUNK_BYTES) {
 			start = out->len;
 			buf_puts(out, "</metadata>\n<metadata class=\"nodes\">");
 		}
-		number_put(out, node->depth ? node->rank : 0);
-		number_put(out, depth - node->depth);
-		number_put(out, node->self_samples << 1 | (node->self_weight_ns != 0));
+		data_number_put(out, node->depth ? node->rank : 0);
+		data_number_put(out, depth - node->depth);
+		data_number_put(out, node->self_samples << 1 | (node->self_weight_ns != 0));
 		if (node->self_weight_ns)
-			number_put(out, node->self_weight_ns);
+			data_number_put(out, node->self_weight_ns);
 		depth = node->depth + 1;
 	}
 	buf_puts(out, "</metadata>\n");
@@ -160,6 +161,8 @@ int data_write(const struct picture *pic, struct buf *out, struct err *err)
 		frames_write(pic, &names, out);
 		names_write(pic, &names, out);
 		nodes_write(pic, out);
+		if (pic->diff)
+			diff_picture_data(pic, out);
 		rc = text_result(out, err);
 	}
 	free(names.number);

@@ -4,12 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "render/diff_picture.h"
 #include "render/picture.h"
 #include "render/text.h"
 
 #include "flamegraph.css.h"
 #include "flamegraph.js.h"
 #include "flamegraph_data.js.h"
+#include "flamegraph_diff.css.h"
+#include "flamegraph_diff.js.h"
 #include "flamegraph_draw.js.h"
 
 char picture_class(uint32_t kind)
@@ -63,16 +66,18 @@ static int compare_frames(const void *a, const void *b, void *arg)
 	return order ? order : compare_numbers(f->kind, g->kind);
 }
 
-static void scripts_write(struct buf *out)
+static void scripts_write(const struct picture *pic, struct buf *out)
 {
 	buf_puts(out, "<script><![CDATA[\n(function () {\n'use strict';\n");
 	buf_add(out, flamegraph_data_js, sizeof(flamegraph_data_js));
 	buf_add(out, flamegraph_draw_js, sizeof(flamegraph_draw_js));
+	if (pic->diff)
+		buf_add(out, flamegraph_diff_js, sizeof(flamegraph_diff_js));
 	buf_add(out, flamegraph_js, sizeof(flamegraph_js));
 	buf_puts(out, "})();\n]]></script>\n");
 }
 
-static int picture_write(const struct picture *pic, struct buf *out, struct err *err)
+int picture_write(const struct picture *pic, struct buf *out, struct err *err)
 {
 	uint32_t height = still_height(pic);
 	int rc;
@@ -86,6 +91,8 @@ static int picture_write(const struct picture *pic, struct buf *out, struct err 
 		out, pic->profile->title && *pic->profile->title ? pic->profile->title : "profile");
 	buf_puts(out, "</title>\n<desc>Flamegraph by profd " PROFD_VERSION "</desc>\n<style>\n");
 	buf_add(out, flamegraph_css, sizeof(flamegraph_css));
+	if (pic->diff)
+		buf_add(out, flamegraph_diff_css, sizeof(flamegraph_diff_css));
 	buf_puts(out,
 		"</style>\n"
 		"<defs><pattern id=\"profd-narrow\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\" "
@@ -97,7 +104,7 @@ static int picture_write(const struct picture *pic, struct buf *out, struct err 
 		rc = data_write(pic, out, err);
 	if (rc < 0)
 		return rc;
-	scripts_write(out);
+	scripts_write(pic, out);
 	buf_puts(out, "</svg>\n");
 	return text_result(out, err);
 }

@@ -7,6 +7,9 @@
  *   <script>     flamegraph_data.js (reads the metadata), flamegraph_draw.js, flamegraph.js
  * (listens, starts)
  *
+ * A picture of two profiles has flamegraph_diff.css, diff_picture.c's metadata and
+ * flamegraph_diff.js between them.
+ *
  * The script draws only what is wide enough to be seen, from the data, and takes the still view
  * away. */
 #ifndef PROFD_RENDER_PICTURE_H
@@ -18,6 +21,8 @@
 #include "render/quality.h"
 #include "render/tree.h"
 
+struct diff_picture;
+
 struct picture {
 	const struct profile *profile;
 	struct ranks ranks;
@@ -25,9 +30,14 @@ struct picture {
 	bool weighted;      /* widths are ns; false: samples, as no sample has a weight */
 	uint64_t total;     /* of the root, in that unit */
 	struct buf quality; /* quality_write() */
+	const struct diff_picture *diff; /* of two profiles (diff_picture.h); else NULL */
 };
 
-enum { COLOUR_VARIANTS = 4, QUALITY_LINE_MAX = 1024 };
+enum {
+	COLOUR_VARIANTS = 4,
+	QUALITY_LINE_MAX = 1024,
+	DATA_CHUNK_BYTES = 2 << 20, /* of one element; about */
+};
 
 static inline uint64_t picture_value(const struct picture *pic, const struct tree_node *node)
 {
@@ -62,5 +72,9 @@ uint32_t still_height(const struct picture *pic);
 int still_write(const struct picture *pic, struct buf *out, struct err *err);
 
 int data_write(const struct picture *pic, struct buf *out, struct err *err);
+void data_number_put(struct buf *b, uint64_t value); /* as data.c says */
+
+/* The whole file. 0, or negative errno with a text. */
+int picture_write(const struct picture *pic, struct buf *out, struct err *err);
 
 #endif

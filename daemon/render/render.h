@@ -42,4 +42,16 @@ struct table_format {
 const struct table_format *table_format_find(const char *name);
 const struct table_format *table_format_at(size_t i);
 
+/* What changed between two profiles: as a table, or as a picture of both. */
+struct diff;
+struct diff_format {
+	const char *name; /* "table", "json", "csv", "flamegraph" */
+	const char *extension, *help;
+	int (*render)(const struct profile *before, const struct profile *after,
+		const struct diff *d, const struct table_style *style, struct buf *out,
+		struct err *err);
+};
+const struct diff_format *diff_format_find(const char *name);
+const struct diff_format *diff_format_at(size_t i);
+
 #endif

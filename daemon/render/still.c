@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "render/diff_picture.h"
 #include "render/text.h"
 
 enum {
@@ -198,7 +199,10 @@ static void head_write(const struct picture *pic, struct buf *out)
 	text_xml_cut(out, title && *title ? title : "profile", 110);
 	buf_puts(out, "</text>\n");
 	quality_lines(pic, out);
-	legend_write(pic, out, head_height(pic) - 14);
+	if (pic->diff)
+		diff_picture_legend(pic, out, MARGIN, head_height(pic) - 14);
+	else
+		legend_write(pic, out, head_height(pic) - 14);
 }
 
 /* ---- bars -------------------------------------------------------------------------------------
@@ -252,7 +256,10 @@ static void tip_write(
 		}
 	}
 	buf_puts(s->out, ": ");
-	amount_write(s, value, node->samples, s->out);
+	if (s->pic->diff)
+		diff_picture_amount(s->pic, (uint32_t)(node - s->pic->tree.nodes), s->out);
+	else
+		amount_write(s, value, node->samples, s->out);
 	buf_puts(s->out, "</title></rect>\n");
 }
 
@@ -309,8 +316,11 @@ static void bar_write(struct still *s, uint32_t i, uint64_t start, uint64_t valu
 		const struct frame *f = picture_frame(s->pic, node);
 
 		name = text_of(s->pic->profile, f->name);
-		snprintf(class, sizeof(class), "%c%u", picture_class(f->kind),
-			picture_variant(name));
+		if (s->pic->diff)
+			diff_picture_class(s->pic, i, class, sizeof(class));
+		else
+			snprintf(class, sizeof(class), "%c%u", picture_class(f->kind),
+				picture_variant(name));
 	}
 	bar_open(s, class, node->depth, from, to);
 	if (to - from >= TITLE_FROM_MILLI)

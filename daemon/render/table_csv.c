@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* RFC 4180: a header, lines that end in CR LF, texts in double quotes. A number that is not known
  * is an empty field. */
-#include "render/table.h"
+#include "render/table_csv.h"
 
 #include <string.h>
 
 #include "base/clock.h"
+#include "render/table.h"
 #include "render/text.h"
 
 /* A spreadsheet takes a text that begins with one of these (or their full-width forms) for a
@@ -40,7 +41,7 @@ static uint32_t shown(uint32_t c)
 	return (c < 0x20 && !blank) || (c >= 0x7f && c < 0xa0) ? (uint32_t)TEXT_REPLACED : c;
 }
 
-static void put_text(struct buf *b, const char *s)
+void csv_put_text(struct buf *b, const char *s)
 {
 	const char *first = s;
 
@@ -57,14 +58,14 @@ static void put_text(struct buf *b, const char *s)
 	buf_puts(b, "\",");
 }
 
-static void put_share(struct buf *b, double share)
+void csv_put_share(struct buf *b, double share)
 {
 	if (share >= 0)
 		buf_printf(b, "%.9f", share);
 	buf_putc(b, ',');
 }
 
-static void put_count(struct buf *b, uint64_t n)
+void csv_put_count(struct buf *b, uint64_t n)
 {
 	buf_u64(b, n);
 	buf_putc(b, ',');
@@ -78,19 +79,19 @@ static void put_seconds(struct buf *b, uint64_t ns)
 
 static void put_row(struct buf *b, const struct report_row *row)
 {
-	put_text(b, row->name);
-	put_text(b, row->file);
+	csv_put_text(b, row->name);
+	csv_put_text(b, row->file);
 	if (row->line)
 		buf_u64(b, row->line);
 	buf_putc(b, ',');
-	put_text(b, row->module);
-	put_text(b, frame_kind_name(row->kind));
-	put_share(b, row->self);
-	put_share(b, row->total);
-	put_share(b, row->self_error);
-	put_share(b, row->total_error);
-	put_count(b, row->self_samples);
-	put_count(b, row->total_samples);
+	csv_put_text(b, row->module);
+	csv_put_text(b, frame_kind_name(row->kind));
+	csv_put_share(b, row->self);
+	csv_put_share(b, row->total);
+	csv_put_share(b, row->self_error);
+	csv_put_share(b, row->total_error);
+	csv_put_count(b, row->self_samples);
+	csv_put_count(b, row->total_samples);
 	put_seconds(b, row->self_weight_ns);
 	buf_putc(b, ',');
 	put_seconds(b, row->total_weight_ns);

@@ -7,17 +7,16 @@
  *       "total_samples":5803,"self_s":24.28,"total_s":58.03}]}
  *
  * Shares are 0 to 1; what is not known is null; what was not UTF-8 is U+FFFD. */
-#include "render/table.h"
+#include "render/table_json.h"
 
 #include <errno.h>
-#include <jansson.h>
 
+#include "render/table.h"
 #include "render/text.h"
 
 enum { TEXT_BYTES_MAX = 1 << 20 };
 
-/* A new reference, or NULL: out of memory. */
-static json_t *text_value(const char *s)
+json_t *json_value_text(const char *s)
 {
 	struct buf clean;
 	json_t *value = NULL;
@@ -31,22 +30,22 @@ static json_t *text_value(const char *s)
 	return value;
 }
 
-static json_t *known_text(const char *s)
+json_t *json_value_known(const char *s)
 {
-	return *s ? text_value(s) : json_null();
+	return *s ? json_value_text(s) : json_null();
 }
 
-static json_t *count_value(uint64_t n)
+json_t *json_value_count(uint64_t n)
 {
 	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
 }
 
-static json_t *share_value(double share)
+json_t *json_value_share(double share)
 {
 	return share >= 0 ? json_real(share) : json_null();
 }
 
-static json_t *seconds_value(uint64_t ns)
+json_t *json_value_seconds(uint64_t ns)
 {
 	return json_real((double)ns / 1e9);
 }
@@ -54,13 +53,16 @@ static json_t *seconds_value(uint64_t ns)
 static json_t *row_value(const struct report_row *row)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-		"name", text_value(row->name), "file", known_text(row->file), "line",
-		row->line ? count_value(row->line) : json_null(), "module", known_text(row->module),
-		"kind", frame_kind_name(row->kind), "self", share_value(row->self), "total",
-		share_value(row->total), "self_error", share_value(row->self_error), "total_error",
-		share_value(row->total_error), "self_samples", count_value(row->self_samples),
-		"total_samples", count_value(row->total_samples), "self_s",
-		seconds_value(row->self_weight_ns), "total_s", seconds_value(row->total_weight_ns));
+		"name", json_value_text(row->name), "file", json_value_known(row->file), "line",
+		row->line ? json_value_count(row->line) : json_null(), "module",
+		json_value_known(row->module), "kind", frame_kind_name(row->kind), "self",
+		json_value_share(row->self), "total", json_value_share(row->total), "self_error",
+		json_value_share(row->self_error), "total_error",
+		json_value_share(row->total_error), "self_samples",
+		json_value_count(row->self_samples), "total_samples",
+		json_value_count(row->total_samples), "self_s",
+		json_value_seconds(row->self_weight_ns), "total_s",
+		json_value_seconds(row->total_weight_ns));
 }
 
 static json_t *report_value(const struct report *r)
@@ -76,9 +78,9 @@ static json_t *report_value(const struct report *r)
 	if (!rows)
 		return NULL;
 	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "by", report_by_name(r->by), "sort",
-		r->sort == REPORT_SELF ? "self" : "total", "samples", count_value(r->samples),
-		"weight_s", seconds_value(r->weight_ns), "rows_all", count_value(r->n_all), "rows",
-		rows);
+		r->sort == REPORT_SELF ? "self" : "total", "samples", json_value_count(r->samples),
+		"weight_s", json_value_seconds(r->weight_ns), "rows_all",
+		json_value_count(r->n_all), "rows", rows);
 }
 
 static int sink(const char *text, size_t len, void *out)
@@ -86,23 +88,23 @@ static int sink(const char *text, size_t len, void *out)
 	return buf_add(out, text, len) < 0 ? -1 : 0;
 }
 
+int json_value_write(json_t *value, size_t rows, struct buf *out, struct err *err)
+{
+	bool written = value && json_dump_callback(value, sink, out,
+					JSON_COMPACT | JSON_REAL_PRECISION(12)) == 0;
+
+	json_decref(value);
+	if (!written && !buf_failed(out))
+		return err_set(err, -ENOMEM,
+			"not enough memory to write %zu rows; ask for fewer of them", rows);
+	buf_putc(out, '\n');
+	return text_result(out, err);
+}
+
 int table_render_json(const struct profile *p, const struct report *r,
 	const struct table_style *style, struct buf *out, struct err *err)
 {
-	json_t *value = report_value(r);
-
 	(void)p;
 	(void)style;
-	if (!value)
-		return err_set(err, -ENOMEM,
-			"not enough memory to write %zu rows; ask for fewer of them", r->n_rows);
-	if (json_dump_callback(value, sink, out, JSON_COMPACT | JSON_REAL_PRECISION(12)) < 0 &&
-		!buf_failed(out)) {
-		json_decref(value);
-		return err_set(err, -ENOMEM,
-			"not enough memory to write %zu rows; ask for fewer of them", r->n_rows);
-	}
-	json_decref(value);
-	buf_putc(out, '\n');
-	return text_result(out, err);
+	return json_value_write(report_value(r), r->n_rows, out, err);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which columns a table has and how wide they are, and the texts of its numbers. */
+/* Tables for people: numbers, a name, its place and its kind in columns, and the lines above and
+ * below them. What the rows are is told by who asks (table_text.c: a report, diff_text.c: what
+ * changed). What is too wide for the reader's terminal loses first its kind, then its place, then
+ * columns of numbers; names and places are cut before that. */
 #ifndef PROFD_RENDER_TABLE_LAYOUT_H
 #define PROFD_RENDER_TABLE_LAYOUT_H
 
@@ -8,28 +11,47 @@
 enum {
 	COLUMNS_MIN = 24,   /* the narrowest table; a narrower terminal gets this one */
 	COLUMNS_MAX = 4096, /* of one cell, where nothing else limits it */
-	PAD_MAX = 64, /* to which cells are filled up there: a longer one moves only its own line */
-	NAME_MIN = 16, /* columns below which others are left out, so that this one gets them */
-	WHERE_MIN = 16,
-	WHERE_BYTES = 16384,
-	FACTS_BYTES = 16384,
 	NUMBER_BYTES = 32,
+	LAYOUT_NUMBERS = 5,
+	FACTS_BYTES = 16384,
 };
 
-/* What a row shows in its columns of numbers. */
-struct numbers {
-	char self[NUMBER_BYTES], self_error[NUMBER_BYTES];
-	char total[NUMBER_BYTES], total_error[NUMBER_BYTES];
-	char samples[NUMBER_BYTES];
+/* Parameters of SGR (ECMA-48, 8.3.117). */
+#define LAYOUT_BOLD "1"
+#define LAYOUT_DIM  "2"
+
+/* One row. */
+struct layout_cells {
+	char numbers[LAYOUT_NUMBERS][NUMBER_BYTES];
+	const char *name, *file, *module; /* hostile */
+	uint32_t line;
+	enum frame_kind kind;
+	bool name_is_path; /* cut at the front */
+	const char
+		*colour; /* SGR of the whole line, then of the name alone by its kind; "": none */
 };
 
-/* Widths are columns; 0 is a column that is left out. Errors stand one blank behind their share,
- * all others two behind what is before them. */
+/* A column of numbers; they stand on the right of it. */
+struct layout_column {
+	const char *title;
+	unsigned least;  /* columns at least, where it is there at all */
+	unsigned gap;    /* blanks before it */
+	unsigned leaves; /* which ones go first where there is no room: 1, then 2; 0: it stays */
+	bool dim;
+	unsigned width; /* 0: left out. Made by layout_make() */
+};
+
+/* Widths are columns; 0 is a column that is left out. All columns but those of numbers stand two
+ * blanks behind what is before them. */
 struct layout {
-	const struct report *r;
 	const struct table_style *style;
-	int self_digits, total_digits; /* behind the point */
-	unsigned self, self_error, total, total_error, samples, name, where, kind;
+	struct layout_column numbers[LAYOUT_NUMBERS]; /* without a title: none */
+	const char *title;                            /* of the names */
+	size_t n_rows;
+	void (*cells)(const struct layout *l, size_t i, struct layout_cells *out);
+	const void *of; /* for `cells` */
+	unsigned name, where, kind;
+	struct buf where_text; /* holds "file:line" of the row that is drawn */
 };
 
 static inline unsigned wider(unsigned a, unsigned b)
@@ -42,25 +64,41 @@ static inline unsigned narrower(unsigned a, unsigned b)
 	return a < b ? a : b;
 }
 
-/* For those self and total are one. */
-static inline bool layout_is_by_root(const struct layout *l)
-{
-	return l->r->by == REPORT_PROCESS || l->r->by == REPORT_THREAD ||
-	       l->r->by == REPORT_CONTAINER;
-}
+/* All but the widths is set, `where_text` is zero. Makes the widths; to be freed by layout_free().
+ */
+void layout_make(struct layout *l);
+void layout_free(struct layout *l);
 
-unsigned layout_columns(const char *s);        /* of a text, at most COLUMNS_MAX */
-unsigned layout_limit(const struct layout *l); /* columns that a line may have */
+void layout_put_titles(const struct layout *l, struct buf *out);
+void layout_put_rows(struct layout *l, struct buf *out);
 
-/* By `l->r` and `l->style`. `scratch` is for layout_where(). */
-void layout_make(struct layout *l, struct buf *scratch);
-void layout_numbers(const struct layout *l, const struct report_row *row, struct numbers *n);
+/* ---- texts of numbers: `to` has NUMBER_BYTES ---- */
 
-/* "file:line", or the module where there is no file. Holds until the next call with `scratch`,
- * which has room for WHERE_BYTES. */
-const char *layout_where(const struct report_row *row, struct buf *scratch);
+/* "41.2%"; what is there but would be rounded away is "<0.1%". `digits` behind the point: 1 or 2.
+ */
+void layout_share(char *to, double share, int digits);
+/* Half an interval, rounded up: an error is never shown as less than it is. Negative: nothing. */
+void layout_error(char *to, double error, int digits);
+void layout_count(char *to, uint64_t n);
+/* Two digits where one would make all shares look alike. */
+int layout_digits(double largest_share);
+
+/* ---- lines above and below ---- */
+
+/* One line, cut where it is too wide. */
+void layout_put_line(
+	const struct table_style *style, const char *text, const char *sgr, struct buf *out);
+/* Our own words, dim, on as many lines as they need. Changes `text`. */
+void layout_put_wrapped(const struct table_style *style, char *text, struct buf *out);
+/* Facts, each ended by a newline, on as few lines as the width allows, in one piece where they can
+ * be. */
+void layout_put_facts(const struct table_style *style, char *facts, struct buf *out);
+/* "20 of 340 functions; --limit 0 shows all", where it is so. */
+void layout_put_limit(const struct table_style *style, size_t n_rows, size_t n_all,
+	enum report_by by, struct buf *out);
 
 const char *layout_title(enum report_by by); /* "FUNCTION" */
 const char *layout_many(enum report_by by);  /* "functions" */
+const char *layout_one(enum report_by by);   /* "function" */
 
 #endif

@@ -5,13 +5,21 @@
 #include "serve/member.h"
 #include "serve/pack.h"
 
+static json_t *encode_started(uint64_t id, const struct serve_started *s)
+{
+	return json_pack("{s:o, s:{s:o, s:o, s:o, s:o}}", "id", pack_count(id), "started", "source",
+		serve_text(s->source), "note", pack_text(s->note), "title", pack_text(s->title),
+		"pids", member_encode_pids(s->pids, s->n_pids));
+}
+
 int serve_send_started(struct channel *ch, uint64_t id, const struct serve_started *s)
 {
-	return channel_send(ch,
-		json_pack("{s:o, s:{s:o, s:o, s:o, s:o}}", "id", pack_count(id), "started",
-			"source", serve_text(s->source), "note", pack_text(s->note), "title",
-			pack_text(s->title), "pids", member_encode_pids(s->pids, s->n_pids)),
-		-1, NULL);
+	return channel_send(ch, encode_started(id, s), -1, NULL);
+}
+
+int serve_queue_started(struct channel *ch, uint64_t id, const struct serve_started *s)
+{
+	return channel_queue(ch, encode_started(id, s), NULL);
 }
 
 int serve_send_progress(

@@ -36,6 +36,13 @@ const char *serve_kind_name(enum serve_kind kind); /* "" for SERVE_UNKNOWN */
 /* serve_text() that cuts at `at` bytes; the ellipsis comes on top of them. */
 json_t *serve_text_cut(const char *bytes, size_t at);
 
+/* Whether serve_text() leaves it as it is. */
+bool serve_text_is_clean(const char *bytes);
+
+/* A line that is JSON already, without its newline: as channel_queue(), or as channel_send() where
+ * it `waits`. */
+int channel_queue_line(struct channel *ch, const char *line, size_t len, bool waits);
+
 json_t *serve_encode_hello(void);
 json_t *serve_encode_error(uint64_t id, const struct err *error); /* id 0: of no request */
 

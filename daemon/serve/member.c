@@ -2,10 +2,13 @@
 #include "serve/member.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { TEXT_MAX = 255 }; /* bytes of a text in a list */
+#define INTERVAL_MIN_S 0.1
+#define INTERVAL_MAX_S 60.0
 
 static void *field(void *request, size_t at)
 {
@@ -50,6 +53,28 @@ int member_text(const json_t *value, const struct member *m, void *request, stru
 		return err_set(err, -EINVAL, "`%s` is not a string of at most %zu bytes", m->name,
 			m->bytes - 1);
 	memcpy(field(request, m->at), s, strlen(s) + 1);
+	return 0;
+}
+
+int member_choice(const json_t *value, const struct member *m, void *request, struct err *err)
+{
+	const char *s = whole_string(value);
+
+	for (const char *const *choice = m->choices; s && *choice; choice++)
+		if (!strcmp(s, *choice))
+			return member_text(value, m, request, err);
+	return err_set(err, -EINVAL, "`%s` cannot be `%.40s`: there is no such choice", m->name,
+		s ? s : "what it is");
+}
+
+int member_interval(const json_t *value, const struct member *m, void *request, struct err *err)
+{
+	double s = json_number_value(value), *to = field(request, m->at);
+
+	if (!json_is_number(value) || !isfinite(s) || s < INTERVAL_MIN_S || s > INTERVAL_MAX_S)
+		return err_set(err, -EINVAL, "`%s` is not a number of seconds from %.1f to %.0f",
+			m->name, INTERVAL_MIN_S, INTERVAL_MAX_S);
+	*to = s;
 	return 0;
 }
 
@@ -103,28 +128,52 @@ int member_texts(const json_t *value, const struct member *m, void *request, str
 	return 0;
 }
 
-/* Every member of the table is there by now, so one more than that is one too many. */
-static int refuse_unknown(
-	const json_t *body, const char *kind, const struct member *table, size_t n, struct err *err)
+static bool is_known(const char *key, const struct members *tables, size_t n_tables)
+{
+	for (size_t i = 0; i < n_tables; i++)
+		for (size_t j = 0; j < tables[i].n; j++)
+			if (!strcmp(key, tables[i].table[j].name))
+				return true;
+	return false;
+}
+
+/* Every member of the tables is there by now, so one more than that is one too many. */
+static int refuse_unknown(const json_t *body, const char *name, const struct members *tables,
+	size_t n_tables, struct err *err)
 {
 	const char *key;
 	json_t *value;
 
 	json_object_foreach((json_t *)body, key, value)
 	{
-		size_t i = 0;
-
-		while (i < n && strcmp(key, table[i].name) != 0)
-			i++;
-		if (i == n)
+		if (!is_known(key, tables, n_tables))
 			return err_set(
-				err, -EINVAL, "`%s` has an unknown member `%.40s`", kind, key);
+				err, -EINVAL, "`%s` has an unknown member `%.40s`", name, key);
 	}
 	return 0;
 }
 
-int members_decode(const json_t *message, const char *kind, const struct member *table, size_t n,
-	void *request, uint64_t *id, struct err *err)
+int members_decode_body(const json_t *body, const char *name, const struct members *tables,
+	size_t n_tables, void *request, struct err *err)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_tables; i++)
+		for (size_t j = 0; j < tables[i].n; j++, n++) {
+			const struct member *m = &tables[i].table[j];
+			const json_t *value = json_object_get(body, m->name);
+			int rc = value ? m->decode(value, m, field(request, tables[i].at), err)
+				       : err_set(err, -EINVAL, "`%s` lacks its member `%s`", name,
+						 m->name);
+
+			if (rc < 0)
+				return rc;
+		}
+	return json_object_size(body) == n ? 0 : refuse_unknown(body, name, tables, n_tables, err);
+}
+
+int members_decode(const json_t *message, const char *kind, const struct members *tables,
+	size_t n_tables, void *request, uint64_t *id, struct err *err)
 {
 	const json_t *number = json_object_get(message, "id");
 	const json_t *body = json_object_get(message, kind);
@@ -136,16 +185,7 @@ int members_decode(const json_t *message, const char *kind, const struct member 
 	if (!json_is_integer(number) || json_integer_value(number) < 1)
 		return err_set(err, -EINVAL, "`id` is not a whole number above 0");
 	*id = (uint64_t)json_integer_value(number);
-	for (size_t i = 0; i < n; i++) {
-		const json_t *value = json_object_get(body, table[i].name);
-		int rc = value ? table[i].decode(value, &table[i], request, err)
-			       : err_set(err, -EINVAL, "`%s` lacks its member `%s`", kind,
-					 table[i].name);
-
-		if (rc < 0)
-			return rc;
-	}
-	return json_object_size(body) == n ? 0 : refuse_unknown(body, kind, table, n, err);
+	return members_decode_body(body, kind, tables, n_tables, request, err);
 }
 
 json_t *member_encode_pids(const uint32_t *pids, size_t n)
@@ -170,4 +210,13 @@ json_t *member_encode_texts(char *const *texts, size_t n)
 			return NULL;
 		}
 	return list;
+}
+
+void member_texts_clear(char ***texts, size_t *n)
+{
+	for (size_t i = 0; i < *n; i++)
+		free((*texts)[i]);
+	free(*texts);
+	*texts = NULL;
+	*n = 0;
 }

@@ -61,21 +61,24 @@ static int flush_wait(struct channel *ch)
 }
 
 /* -E2BIG: there is no room for it behind what waits already. */
-static int append(struct channel *ch, json_t *message)
+static int append_line(struct channel *ch, const char *line, size_t len)
 {
-	char *line = message ? json_dumps(message, PACK_FLAGS) : NULL;
-	size_t len = line ? strlen(line) : 0;
-	int rc;
+	int rc = len >= SERVE_LINE_MAX ? -EMSGSIZE : buf_reserve(&ch->out, len + 1);
 
-	json_decref(message);
-	if (!line)
-		return -ENOMEM;
-	rc = len >= SERVE_LINE_MAX ? -EMSGSIZE : buf_reserve(&ch->out, len + 1);
 	if (!rc) { /* both or none: half a line must not stay */
 		buf_add(&ch->out, line, len);
 		buf_putc(&ch->out, '\n');
 	}
 	ch->out.error = 0;
+	return rc;
+}
+
+static int append(struct channel *ch, json_t *message)
+{
+	char *line = message ? json_dumps(message, PACK_FLAGS) : NULL;
+	int rc = line ? append_line(ch, line, strlen(line)) : -ENOMEM;
+
+	json_decref(message);
 	free(line);
 	return rc;
 }
@@ -133,6 +136,17 @@ int channel_queue(struct channel *ch, json_t *message, struct err *err)
 	if (rc >= 0)
 		rc = flush(ch);
 	return rc >= 0 ? 0 : err_set(err, rc, "cannot send to the other side: %s", strerror(-rc));
+}
+
+int channel_queue_line(struct channel *ch, const char *line, size_t len, bool waits)
+{
+	int rc = waits ? flush_wait(ch) : flush(ch);
+
+	if (rc >= 0)
+		rc = append_line(ch, line, len);
+	if (rc >= 0)
+		rc = waits ? flush_wait(ch) : flush(ch);
+	return rc == -E2BIG ? -ENOBUFS : rc < 0 ? rc : 0;
 }
 
 int channel_flush(struct channel *ch)

@@ -54,7 +54,7 @@ static int decode_format(
 	const struct record_request *r = request;
 	int rc = member_text(value, m, request, err);
 
-	if (rc < 0 || render_format_find(r->format))
+	if (rc < 0 || render_format_find(r->format) || !strcmp(r->format, SERVE_FORMAT_PROFD))
 		return rc;
 	return err_set(err, -EINVAL, "this daemon cannot write the `%s` `%s`", m->name, r->format);
 }
@@ -89,7 +89,8 @@ static const struct member members[] = {
 
 int serve_decode_record(const json_t *message, struct record_request *r, struct err *err)
 {
+	const struct members all = MEMBERS(members, 0);
+
 	*r = (struct record_request){0};
-	return members_decode(
-		message, "record", members, sizeof(members) / sizeof(members[0]), r, &r->id, err);
+	return members_decode(message, "record", &all, 1, r, &r->id, err);
 }

@@ -15,6 +15,10 @@
  *                            <-------------     live         again and again, until `stop`
  *       ps, status, doctor   ------------->
  *                            <-------------     the same, with the answer
+ *       diff + descriptor    ------------->
+ *                            <-------------     compared     the answer is in the descriptor
+ *       watch                ------------->
+ *                            <-------------     started, watch   again and again, until `stop`
  *       pause, resume        ------------->
  *                            <-------------     done
  *                                               (or error, at any point)
@@ -46,6 +50,8 @@ enum {
 	SERVE_ANSWERED_MAX = 100, /* greetings and messages without sense of one client */
 };
 #define SERVE_DURATION_MAX_S (366.0 * 86400)
+/* The format of a recording that is no picture but a file of the store's own form. */
+#define SERVE_FORMAT_PROFD "profd"
 
 /* ---- a channel: lines of JSON and descriptors over one socket ----------------------------------
  */
@@ -110,7 +116,7 @@ struct record_request {
 	size_t n_pids;                 /* at least 1 */
 	double duration_s;             /* 0: until `stop` or until the processes end */
 	uint32_t rate_hz;
-	char format[32]; /* a name that render_format_find() knows */
+	char format[32]; /* a name that render_format_find() knows, or SERVE_FORMAT_PROFD */
 	char source[16]; /* "auto" or "ebpf" */
 	char title[256]; /* for people; "": the server makes one up. Hostile */
 	bool subprocesses, threads, kernel, native;
@@ -122,23 +128,29 @@ struct record_request {
 json_t *serve_encode_record(const struct record_request *r);
 int serve_decode_record(const json_t *message, struct record_request *r, struct err *err);
 
-/* A question to a store (STORE in schema/README.md). Lists are NULL-terminated and, like the texts,
- * belong to the request. */
-struct report_request {
-	uint64_t id;
+/* What of a store is asked for. Lists are NULL-terminated and, like the texts, belong to the
+ * request. */
+struct report_selection {
 	double since_unix_s, until_unix_s; /* 0: no bound */
 	uint32_t pids[SERVE_PIDS_MAX];
 	size_t n_pids;
 	char **comms, **containers, **users, **threads;
 	size_t n_comms, n_containers, n_users, n_threads; /* at most SERVE_TEXTS_MAX each */
-	char by[16];                                      /* a name that report_by_find() knows */
-	char sort[8];                                     /* "self" or "total" */
+	/* An absolute path; "": the daemon's own. A private engine alone takes a path */
+	char store[SERVE_PATH_MAX];
+};
+void report_selection_clear(struct report_selection *s);
+
+/* A question to a store (STORE in schema/README.md). */
+struct report_request {
+	uint64_t id;
+	struct report_selection of;
+	char by[16];      /* a name that report_by_find() knows */
+	char sort[8];     /* "self" or "total" */
 	char format[32];  /* a name that table_format_find() or render_format_find() knows */
 	uint32_t limit;   /* rows; 0: all */
 	uint32_t columns; /* of the reader's terminal; 0: no limit */
 	bool colours, kernel;
-	/* An absolute path; "": the daemon's own. A private engine alone takes a path */
-	char store[SERVE_PATH_MAX];
 };
 
 /* As those of a recording; NULL also where the store's path is not UTF-8. */
@@ -158,6 +170,47 @@ struct live_request {
 json_t *serve_encode_live(const struct live_request *r);
 int serve_decode_live(const json_t *message, struct live_request *r, struct err *err);
 
+/* What changed from one side to the other. Both sides are of the daemon's own store, or both name
+ * files. */
+struct diff_request {
+	uint64_t id;
+	struct report_selection before, after; /* on the wire `before` and `after`, objects */
+	char by[16];                           /* as in a report: function, line or module */
+	char sort[8];    /* "self", "total": which share the order and the limit go by */
+	char format[32]; /* a name that diff_format_find() knows */
+	uint32_t limit;  /* rows; 0: all */
+	uint32_t columns;
+	bool colours, kernel;
+};
+
+json_t *serve_encode_diff(const struct diff_request *r);
+int serve_decode_diff(const json_t *message, struct diff_request *r, struct err *err);
+void diff_request_clear(struct diff_request *r); /* also after an error of the decoding */
+
+/* The tree of stacks itself, interval by interval: for `profd top`. */
+struct watch_request {
+	uint64_t id;
+	double interval_s; /* 0.1 to 60 */
+	uint32_t pids[SERVE_PIDS_MAX];
+	size_t n_pids; /* with all four lists empty: all that the client may see */
+	char **comms, **containers, **users; /* as in a report; of a list one has to match, and of
+						the lists all */
+	size_t n_comms, n_containers, n_users;
+	/* Samples of its own at that rate. 0: whatever rate the daemon samples the host at, which
+	 * costs nothing more; a private engine takes 99. */
+	uint32_t rate_hz;
+	bool subprocesses, kernel, native; /* the last two with a rate of its own only */
+	bool on_exec;                      /* as in a recording; with one PID, and a rate */
+	/* Of a private engine: plays what this file holds (a store, or a profile file), window by
+	 * window, as fast as the client reads. Only the lists above count then. "": what runs now
+	 */
+	char store[SERVE_PATH_MAX];
+};
+
+json_t *serve_encode_watch(const struct watch_request *r);
+int serve_decode_watch(const json_t *message, struct watch_request *r, struct err *err);
+void watch_request_clear(struct watch_request *r); /* also after an error of the decoding */
+
 enum serve_kind {
 	SERVE_UNKNOWN,
 	SERVE_HELLO,
@@ -172,6 +225,9 @@ enum serve_kind {
 	SERVE_DONE,     /* server: of pause and resume */
 	SERVE_LIVE,     /* either side: again and again, until `stop` */
 	SERVE_DOCTOR,   /* either side */
+	SERVE_DIFF,     /* client: with a descriptor for the answer */
+	SERVE_COMPARED, /* server: the descriptor has it all */
+	SERVE_WATCH,    /* either side: again and again, until `stop` */
 	SERVE_STARTED,
 	SERVE_PROGRESS,
 	SERVE_FINISHED,
@@ -187,11 +243,13 @@ enum serve_kind serve_message_kind(const json_t *message, uint64_t *id);
 struct serve_call {
 	enum serve_kind kind; /* one that a client sends, but not SERVE_HELLO */
 	uint64_t id;
-	int fd; /* of RECORD and REPORT: the output, open for writing; the caller's to close. Else
-		   -1 */
+	int fd; /* of RECORD, REPORT and DIFF: the output, open for writing; the caller's to close.
+		   Else -1 */
 	struct record_request record; /* of SERVE_RECORD: valid; and so on */
 	struct report_request report; /* to be cleared by serve_call_clear */
 	struct live_request live;
+	struct diff_request diff;
+	struct watch_request watch;
 };
 
 /* Frees what came with a call, and closes its descriptor. */
@@ -289,6 +347,70 @@ struct serve_reported {
 };
 int serve_send_reported(struct channel *ch, uint64_t id, const struct serve_reported *r);
 
+/* What a comparison is about, and its outcome. */
+struct serve_compared {
+	struct serve_reported before, after; /* rows, rows_all and notes are not used */
+	const struct diff *diff;
+	double worst; /* the largest significant growth of a row's share (by the request's `sort`),
+			 in shares of the whole; 0: none */
+	const char *worst_function; /* its name; NULL: none. Hostile */
+	const char *const *notes;
+	size_t n_notes;
+};
+int serve_send_compared(struct channel *ch, uint64_t id, const struct serve_compared *c);
+
+/* A process of a watch: sent when it is new there or something of it has changed. */
+struct serve_watch_process {
+	uint32_t pid;                                 /* the client's number */
+	const char *comm, *user, *container, *python; /* hostile; NULL is sent as null */
+	uint32_t threads;
+	bool ended;
+	double gil; /* share of the interval in which a thread held the GIL; negative: not known */
+};
+
+/* What one interval held. */
+struct serve_watch {
+	double start_unix_s, interval_s; /* of the interval: when it began, how long it was */
+	double elapsed_s;                /* since the watch began, at its end */
+	double rate_hz;
+	uint64_t lost, truncated; /* samples, in this interval */
+	uint64_t failed;          /* samples in which a part of the stack is missing */
+	uint32_t cpus;            /* online */
+	/* profd's own cost in the interval, of one CPU; negative: not known. Where the daemon's own
+	 * samples are shared, that of the whole daemon. */
+	double cpu_percent, kernel_cpu_percent;
+	uint64_t rss_bytes;
+	bool shared; /* these are the daemon's own samples */
+	bool last;   /* nothing will follow: every process has ended, or the file is at its end */
+	/* The interval alone. Every stack begins with a PROCESS frame (name: its comm, line: the
+	 * client's PID) and a THREAD frame (its name, its ID). */
+	const struct profile *profile;
+	const struct serve_watch_process *processes; /* those with samples so far, and those asked
+							for */
+	size_t n_processes;
+};
+
+/* Sends intervals: texts, frames and nodes of the tree are numbered and told once, so that an
+ * interval is little more than its counts. After many of them (WATCH_NODES_MAX, ...) the numbers
+ * begin anew, which the message tells. */
+struct watch_sender;
+enum { WATCH_NODES_MAX = 1 << 20, WATCH_TEXT_BYTES_MAX = 64 << 20 };
+
+struct watch_sender *watch_sender_new(uint64_t id); /* NULL: out of memory */
+void watch_sender_free(struct watch_sender *w);     /* NULL is allowed */
+
+/* For one who serves nobody else: from now on sending waits for the client, as channel_send() does,
+ * and an interval may be of any size. Without it what is over three quarters of SERVE_QUEUE_MAX is
+ * left out of an interval: such samples count for the nearest ancestor that the client knows. */
+void watch_sender_wait(struct watch_sender *w);
+
+/* In as many messages as it takes (`more` in all but the last), queued as by channel_queue: with
+ * -ENOBUFS the client is to be let go. Who sends the next interval only when nothing is queued any
+ * more loses nothing by a slow client. `i->processes` is the whole list each time; of it those are
+ * told that are new or have changed, and those without a PID are not. 0, -ENOMEM, -EINVAL: not such
+ * a profile (nothing was sent); after other errors the sender is of no use any more. */
+int watch_sender_send(struct watch_sender *w, struct channel *ch, const struct serve_watch *i);
+
 /* What works here and what does not. */
 struct serve_check {
 	const char *name;   /* "kernel", "BTF", ... */
@@ -301,6 +423,8 @@ int serve_send_doctor(struct channel *ch, uint64_t id, const struct serve_check 
 /* Strings in what is sent may be hostile: what is not UTF-8 is replaced. Rows and notes are sent as
  * far as a line has room for them. */
 int serve_send_started(struct channel *ch, uint64_t id, const struct serve_started *s);
+int serve_queue_started(
+	struct channel *ch, uint64_t id, const struct serve_started *s); /* queued */
 int serve_send_progress(struct channel *ch, uint64_t id, double elapsed_s, uint64_t samples,
 	uint64_t lost); /* never waits */
 int serve_send_finished(struct channel *ch, uint64_t id, const struct serve_finished *f);
@@ -322,6 +446,61 @@ int serve_send_stop(struct channel *ch, uint64_t id, struct err *err);
 int serve_send_report(
 	struct channel *ch, const struct report_request *r, int output_fd, struct err *err);
 int serve_send_live_request(struct channel *ch, const struct live_request *r, struct err *err);
+int serve_send_diff(
+	struct channel *ch, const struct diff_request *r, int output_fd, struct err *err);
+int serve_send_watch_request(struct channel *ch, const struct watch_request *r, struct err *err);
+
+/* The other end of a watch_sender: puts the numbers back into names. Everything that comes is
+ * checked: a number that was not told, a node before its parent, more than the bounds above give
+ * -EPROTO with a text, and the watch cannot be used on. */
+struct watch_receiver;
+
+struct watch_receiver *watch_receiver_new(void); /* NULL: out of memory */
+void watch_receiver_free(struct watch_receiver *w);
+
+struct watch_count {
+	uint32_t node; /* of the tree below; each once */
+	uint32_t samples;
+	uint64_t weight_ns;
+};
+
+struct watch_process {
+	uint32_t pid;
+	const char *comm, *user, *container, *python; /* "": not known, or none */
+	uint32_t threads;
+	bool ended;
+	double gil; /* negative: not known */
+};
+
+/* One whole interval; what it points to holds until the next message is given. Numbers that are
+ * not known are negative. */
+struct watch_interval {
+	double start_unix_s, interval_s, elapsed_s, rate_hz;
+	uint64_t samples, lost, truncated, failed;
+	uint32_t cpus;
+	double cpu_percent, kernel_cpu_percent;
+	uint64_t rss_bytes;
+	bool shared, last;
+	/* The numbers of frames and nodes began anew before this interval: what is kept by number
+	 * is of no use any more. */
+	bool reset;
+	const struct watch_count *counts;
+	size_t n_counts;
+};
+
+/* 1: `out` is an interval; 0: more messages belong to it; -EPROTO, -ENOMEM with a text. */
+int watch_receiver_take(struct watch_receiver *w, const json_t *message, struct watch_interval *out,
+	struct err *err);
+
+/* Names, frames and nodes told so far, as a profile without any sample (self_samples and
+ * self_weight_ns are 0; no slices). Grows with each interval: numbers stay, pointers do not.
+ * PROCESS and THREAD frames have their number in their name, too: "python3 (4711)". */
+const struct profile *watch_receiver_tree(const struct watch_receiver *w);
+
+/* Every process told of since the numbers began, in the order in which they came: after a reset
+ * those that the sender still lists. */
+const struct watch_process *watch_receiver_processes(const struct watch_receiver *w, size_t *n);
+
 /* A request without members of its own: SERVE_PS, SERVE_STATUS, SERVE_PAUSE, SERVE_RESUME,
  * SERVE_DOCTOR, SERVE_STOP. Others: -EINVAL. */
 int serve_send_plain(struct channel *ch, enum serve_kind kind, uint64_t id, struct err *err);

@@ -24,6 +24,16 @@ static int decode_live(const json_t *message, struct serve_call *call, struct er
 	return serve_decode_live(message, &call->live, why);
 }
 
+static int decode_diff(const json_t *message, struct serve_call *call, struct err *why)
+{
+	return serve_decode_diff(message, &call->diff, why);
+}
+
+static int decode_watch(const json_t *message, struct serve_call *call, struct err *why)
+{
+	return serve_decode_watch(message, &call->watch, why);
+}
+
 static int decode_plain(const json_t *message, struct serve_call *call, struct err *why)
 {
 	return members_decode(message, serve_kind_name(call->kind), NULL, 0, NULL, &call->id, why);
@@ -38,6 +48,8 @@ static const struct request {
 	{SERVE_RECORD, true, decode_record},
 	{SERVE_REPORT, true, decode_report},
 	{SERVE_LIVE, false, decode_live},
+	{SERVE_DIFF, true, decode_diff},
+	{SERVE_WATCH, false, decode_watch},
 	{SERVE_STOP, false, decode_plain},
 	{SERVE_PS, false, decode_plain},
 	{SERVE_STATUS, false, decode_plain},
@@ -150,4 +162,6 @@ void serve_call_clear(struct serve_call *call)
 {
 	fd_close(&call->fd);
 	report_request_clear(&call->report);
+	diff_request_clear(&call->diff);
+	watch_request_clear(&call->watch);
 }

@@ -63,6 +63,16 @@ json_t *serve_text_cut(const char *bytes, size_t at)
 	return json;
 }
 
+bool serve_text_is_clean(const char *bytes)
+{
+	const unsigned char *s = (const unsigned char *)bytes;
+	size_t n;
+
+	while (*s && (n = utf8_length(s)) > 0)
+		s += n;
+	return !*s && (size_t)((const char *)s - bytes) <= TEXT_MAX;
+}
+
 json_t *serve_text(const char *bytes)
 {
 	return serve_text_cut(bytes, TEXT_MAX);

@@ -44,8 +44,13 @@ void cache_put(struct cache *c, const void *key, const void *value)
 		c->old = c->young;
 		c->young = NULL;
 	}
-	if (!c->young)
+	if (!c->young) {
 		c->young = map_new(c->key_bytes, c->value_bytes);
+		/* All of its memory now: a daemon whose memory grows for hours looks like one that
+		 * leaks. */
+		if (c->young)
+			map_reserve(c->young, c->max);
+	}
 	slot = c->young ? map_put(c->young, key, NULL) : NULL;
 	if (slot)
 		memcpy(slot, copy, c->value_bytes);

@@ -77,11 +77,16 @@ int db_fail(struct db *db, int sqlite_code, struct err *err)
 	case SQLITE_INTERRUPT:
 		return err_set(err, -EINTR, "reading the store %s was interrupted", db->path);
 	default:
-		return err_set(err, -EUCLEAN,
-			"%s is damaged or not a store of profd (%s); move it away, with its -wal "
-			"file, and the daemon makes a new one",
-			db->path, db->handle ? sqlite3_errmsg(db->handle) : what);
+		return err_set(err, -EUCLEAN, "%s is damaged or not a store of profd (%s); %s",
+			db->path, db->handle ? sqlite3_errmsg(db->handle) : what, db_repair(db));
 	}
+}
+
+const char *db_repair(const struct db *db)
+{
+	return db->reads ? "copy or record it anew; where it is the daemon's, move it away, with "
+			   "its -wal file, and the daemon makes a new one"
+			 : "move it away, with its -wal file, and the daemon makes a new one";
 }
 
 /* ---- opening -----------------------------------------------------------------------------------
@@ -147,7 +152,8 @@ static int handle_open(struct db *db, enum db_mode mode, struct err *err)
 	flags |= mode == DB_WRITE ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
 	buf_init(&uri, URI_BYTES_MAX);
 	if (!strcmp(db->path, ":memory:"))
-		rc = sqlite3_open_v2(":memory:", &db->handle, flags, NULL);
+		/* Unlike ":memory:" it can be handed out without a copy (store/file.c). */
+		rc = sqlite3_open_v2("file:profd?vfs=memdb", &db->handle, flags, NULL);
 	else if (uri_make(db->path, mode, &uri) < 0)
 		return err_set(err, -ENAMETOOLONG, "the path of the store is too long");
 	else
@@ -165,7 +171,7 @@ int db_open(struct db *db, const char *path, enum db_mode mode, unsigned cache_k
 	char pragmas[160];
 	int rc;
 
-	*db = (struct db){.texts = texts, .n = n};
+	*db = (struct db){.texts = texts, .n = n, .reads = mode != DB_WRITE};
 	db->path = strdup(path);
 	db->ready = calloc(n + 1, sizeof(*db->ready));
 	if (!db->path || !db->ready) {
@@ -182,6 +188,32 @@ int db_open(struct db *db, const char *path, enum db_mode mode, unsigned cache_k
 			cache_kib);
 		rc = db_exec(db, pragmas, err);
 	}
+	if (rc < 0)
+		db_close(db);
+	return rc;
+}
+
+int db_open_bytes(struct db *db, const void *bytes, size_t len, const char *name,
+	unsigned cache_kib, const char *const *texts, size_t n, struct err *err)
+{
+	/* SQLite does not write to what it may only read. */
+	unsigned char *data = (unsigned char *)(uintptr_t)bytes;
+	char *path;
+	int rc = db_open(db, ":memory:", DB_WRITE, cache_kib, texts, n, err);
+
+	if (rc < 0)
+		return rc;
+	db->reads = true;
+	path = strdup(name);
+	if (path) {
+		free(db->path);
+		db->path = path;
+	}
+	rc = sqlite3_deserialize(db->handle, "main", data, (sqlite3_int64)len, (sqlite3_int64)len,
+		SQLITE_DESERIALIZE_READONLY);
+	rc = !path             ? err_set(err, -ENOMEM, "out of memory for the store")
+	     : rc == SQLITE_OK ? 0
+			       : db_fail(db, rc, err);
 	if (rc < 0)
 		db_close(db);
 	return rc;

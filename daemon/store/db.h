@@ -20,6 +20,7 @@ struct db {
 	const char *const *texts; /* [n] the statements of this connection, by number */
 	sqlite3_stmt **ready;     /* [n] prepared at first use, NULL before */
 	size_t n;
+	bool reads; /* not opened by the writer */
 };
 
 enum db_mode {
@@ -32,6 +33,13 @@ enum db_mode {
 int db_open(struct db *db, const char *path, enum db_mode mode, unsigned cache_kib,
 	const char *const *texts, size_t n, struct err *err);
 void db_close(struct db *db); /* zeroed memory is allowed */
+
+/* The same for reading the bytes of a file, which have to stay as they are. `name` is for texts. */
+int db_open_bytes(struct db *db, const void *bytes, size_t len, const char *name,
+	unsigned cache_kib, const char *const *texts, size_t n, struct err *err);
+
+/* What to do about a file that makes no sense, for texts. */
+const char *db_repair(const struct db *db);
 
 /* What SQLite said, as negative errno with a text. `doing` names what failed: "write to". */
 int db_fail(struct db *db, int sqlite_code, struct err *err);

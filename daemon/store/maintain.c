@@ -55,16 +55,6 @@ static int doomed_list(struct store *s, enum statement which, uint64_t unix_ns, 
 	return rc;
 }
 
-/* How many bytes of the file are in use. The log is not among them: deleting does not shrink it. */
-static int used_bytes(struct store *s, uint64_t *used, uint64_t *free_bytes, struct err *err)
-{
-	uint64_t bytes;
-	int rc = store_size(s, &bytes, free_bytes, err);
-
-	*used = rc < 0 ? 0 : bytes - *free_bytes - (s->memory ? 0 : store_log_bytes(s));
-	return rc;
-}
-
 /* How much is deleted at most: until `bytes` are in use, and no more than `samples`. */
 struct enough {
 	uint64_t bytes, samples;
@@ -74,7 +64,7 @@ struct enough {
 static int doomed_drop(struct store *s, const struct doomed *list, size_t n,
 	const struct enough *enough, struct err *err)
 {
-	uint64_t samples = 0, used = UINT64_MAX, free_bytes;
+	uint64_t samples = 0, used = UINT64_MAX;
 	int rc = db_begin(&s->db, err);
 
 	if (rc < 0)
@@ -85,7 +75,7 @@ static int doomed_drop(struct store *s, const struct doomed *list, size_t n,
 		rc = window_drop(s, list[i].id, err);
 		samples += list[i].samples + 1; /* empty ones leave names behind, too */
 		if (!rc)
-			rc = used_bytes(s, &used, &free_bytes, err);
+			rc = store_used(s, &used, err);
 	}
 	if (!rc)
 		rc = store_meta_set(s, "deleted_samples", (int64_t)(s->deleted + samples), err);
@@ -186,7 +176,7 @@ static int cap_step(struct store *s, uint64_t now_unix_ns, bool ages, struct err
 		if (rc < 0 || bytes <= max)
 			return rc;
 	}
-	rc = used_bytes(s, &used, &free_bytes, err);
+	rc = store_used(s, &used, err);
 	if (rc < 0)
 		return rc;
 	if (used <= enough)

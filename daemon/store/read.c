@@ -11,8 +11,9 @@
 #include "store/reader.h"
 #include "store/roots.h"
 #include "store/forest.h"
+#include "store/windows.h"
 
-enum { TITLE_BYTES_MAX = 256, WINDOWS_MAX = 1 << 24 };
+enum { TITLE_BYTES_MAX = 256 };
 
 static int no_memory(struct err *err)
 {
@@ -23,141 +24,28 @@ static int no_memory(struct err *err)
 /* ---- the parts of a read -----------------------------------------------------------------------
  */
 
-struct read_window {
-	int64_t id;
-	uint64_t start_unix_ns, duration_ns;
-};
-
 struct reading {
 	struct store_reader *r;
 	const struct store_query *q;
 	struct profile *p;
-	struct read_window *windows;
-	size_t n_windows, cap_windows;
+	struct read_windows windows;
 	struct chosen chosen;
 	struct forest forest;
 	struct roots roots;
 	/* counts of the open slice by node, and which of them are not 0 */
 	uint32_t *slice_counts, *touched;
 	size_t n_slice_counts, n_touched, cap_counts;
-	double requested, achieved; /* weighted sums */
 	struct err *err;
 };
 
 static void reading_free(struct reading *g)
 {
-	free(g->windows);
+	windows_free(&g->windows);
 	chosen_free(&g->chosen);
 	forest_free(&g->forest);
 	roots_free(&g->roots);
 	free(g->slice_counts);
 	free(g->touched);
-}
-
-/* ---- windows and how good they are -------------------------------------------------------------
- */
-
-static int window_add(struct reading *g, const struct read_window *w)
-{
-	if (g->n_windows == g->cap_windows) {
-		size_t cap = g->cap_windows ? g->cap_windows * 2 : 256;
-		struct read_window *windows;
-
-		if (cap > WINDOWS_MAX)
-			return -E2BIG;
-		windows = realloc(g->windows, cap * sizeof(*windows));
-		if (!windows)
-			return -ENOMEM;
-		g->windows = windows;
-		g->cap_windows = cap;
-	}
-	g->windows[g->n_windows++] = *w;
-	return 0;
-}
-
-static uint64_t column(sqlite3_stmt *s, int i)
-{
-	int64_t value = sqlite3_column_int64(s, i);
-
-	return value > 0 ? (uint64_t)value : 0;
-}
-
-static void quality_add(struct reading *g, sqlite3_stmt *s, uint64_t duration_ns)
-{
-	struct profile_quality *q = &g->p->quality;
-	uint64_t rss = column(s, 12);
-
-	q->duration_ns += duration_ns;
-	q->lost += column(s, 3);
-	q->truncated += column(s, 4);
-	q->unmerged += column(s, 5);
-	q->frames_seen += column(s, 6);
-	q->unsymbolized_frames += column(s, 7);
-	g->requested += sqlite3_column_double(s, 8) * (double)duration_ns;
-	g->achieved += sqlite3_column_double(s, 9) * (double)duration_ns;
-	q->profiler_cpu_ns += column(s, 10);
-	q->profiler_kernel_ns += column(s, 11);
-	if (rss > q->profiler_rss_bytes)
-		q->profiler_rss_bytes = rss;
-}
-
-static int64_t bound(uint64_t unix_ns, int64_t none)
-{
-	return !unix_ns ? none : unix_ns > INT64_MAX ? INT64_MAX : (int64_t)unix_ns;
-}
-
-static int windows_read(struct reading *g)
-{
-	struct db *db = &g->r->db;
-	sqlite3_stmt *s;
-	int rc = db_use(db, READ_WINDOWS, &s, g->err, "ii", bound(g->q->since_unix_ns, -1),
-		bound(g->q->until_unix_ns, INT64_MAX));
-
-	while (!rc && (rc = db_step(db, s, g->err)) == 1) {
-		struct read_window w = {sqlite3_column_int64(s, 0), column(s, 1), column(s, 2)};
-
-		rc = 0;
-		if (w.start_unix_ns > INT64_MAX / 2 || w.duration_ns > PACK_NUMBER_MAX) {
-			db_done(s);
-			return reader_damaged(db, g->err, "a window's time makes no sense", w.id);
-		}
-		quality_add(g, s, w.duration_ns);
-		if (window_add(g, &w) < 0) {
-			db_done(s);
-			return no_memory(g->err);
-		}
-	}
-	if (g->p->quality.duration_ns) {
-		g->p->quality.requested_hz = g->requested / (double)g->p->quality.duration_ns;
-		g->p->quality.achieved_hz = g->achieved / (double)g->p->quality.duration_ns;
-	}
-	return rc;
-}
-
-static void walk_take(struct profile_quality *q, const char *cause, uint64_t samples)
-{
-	bool native = !strncmp(cause, "native-", 7), python = !strncmp(cause, "python-", 7);
-
-	for (enum walk_end end = 0; end < WALK_ENDS && (native || python); end++)
-		if (!strcmp(cause + 7, walk_end_name(end)))
-			(native ? q->native_end : q->python_end)[end] += samples;
-}
-
-static int walks_read(struct reading *g)
-{
-	struct db *db = &g->r->db;
-	sqlite3_stmt *s;
-	int rc = db_use(db, READ_WALKS, &s, g->err, "ii", bound(g->q->since_unix_ns, -1),
-		bound(g->q->until_unix_ns, INT64_MAX));
-
-	while (!rc && (rc = db_step(db, s, g->err)) == 1) {
-		const char *cause = (const char *)sqlite3_column_text(s, 0);
-
-		rc = 0;
-		if (cause)
-			walk_take(&g->p->quality, cause, column(s, 1));
-	}
-	return rc;
 }
 
 /* ---- samples -----------------------------------------------------------------------------------
@@ -307,23 +195,27 @@ static int windows_decode(struct reading *g)
 	uint64_t share = 0, duration_ns = 0;
 	int rc = 0;
 
-	if (max > g->n_windows)
-		max = g->n_windows;
+	if (max > g->windows.n)
+		max = g->windows.n;
 	else if (max)
 		share = (g->p->quality.duration_ns + max - 1) / max;
+	free(g->r->slices);
+	g->r->slices = NULL;
 	if (max) {
 		g->p->slices = calloc(max, sizeof(*g->p->slices));
-		if (!g->p->slices)
+		g->r->slices = calloc(max, sizeof(*g->r->slices));
+		if (!g->p->slices || !g->r->slices)
 			return no_memory(g->err);
 	}
-	for (size_t i = 0; i < g->n_windows && !rc; i++) {
-		rc = window_decode(g, &g->windows[i]);
-		duration_ns += g->windows[i].duration_ns;
+	for (size_t i = 0; i < g->windows.n && !rc; i++) {
+		rc = window_decode(g, &g->windows.list[i]);
+		duration_ns += g->windows.list[i].duration_ns;
 		if (!max || rc < 0)
 			continue;
-		if (i + 1 < g->n_windows && (duration_ns < share || g->p->n_slices + 1 == max))
+		if (i + 1 < g->windows.n && (duration_ns < share || g->p->n_slices + 1 == max))
 			continue;
-		rc = slice_end(g, &g->windows[first], duration_ns);
+		windows_sum(&g->windows.list[first], i + 1 - first, &g->r->slices[g->p->n_slices]);
+		rc = slice_end(g, &g->windows.list[first], duration_ns);
 		first = i + 1;
 		duration_ns = 0;
 	}
@@ -344,12 +236,14 @@ static void title_list(struct buf *b, const char *one, const struct store_texts 
 
 static int title_make(struct reading *g)
 {
+	const struct store_about *about = &g->r->about;
 	const struct store_query *q = g->q;
 	struct buf b;
 
-	buf_init(&b, 4 * TITLE_BYTES_MAX);
+	buf_init(&b, 8 * TITLE_BYTES_MAX);
+	buf_puts(&b, about->title);
 	if (q->n_pids)
-		buf_printf(&b, "PID %u", q->pids[0]);
+		buf_printf(&b, "%sPID %u", b.len ? ", " : "", q->pids[0]);
 	if (q->n_pids > 1)
 		buf_printf(&b, " and %zu more", q->n_pids - 1);
 	title_list(&b, "command", &q->comms);
@@ -363,26 +257,8 @@ static int title_make(struct reading *g)
 		return no_memory(g->err);
 	}
 	g->p->title = b.data;
-	g->p->source = strdup("store");
+	g->p->source = strdup(about->is_recording && *about->source ? about->source : "store");
 	return g->p->source ? 0 : no_memory(g->err);
-}
-
-static void span_make(struct reading *g)
-{
-	struct store_span *span = &g->r->span;
-
-	*span = (struct store_span){.windows = g->n_windows};
-	for (size_t i = 0; i < g->n_windows; i++) {
-		const struct read_window *w = &g->windows[i];
-
-		if (w->start_unix_ns + w->duration_ns > span->last_unix_ns)
-			span->last_unix_ns = w->start_unix_ns + w->duration_ns;
-		if (w->duration_ns > span->longest_ns)
-			span->longest_ns = w->duration_ns;
-		span->covered_ns += w->duration_ns;
-	}
-	span->first_unix_ns = g->n_windows ? g->windows[0].start_unix_ns : 0;
-	g->p->start_unix_ns = span->first_unix_ns;
 }
 
 static int read_all(struct reading *g)
@@ -394,16 +270,16 @@ static int read_all(struct reading *g)
 	if (!rc)
 		rc = chosen_make(&g->chosen, &g->r->db, g->q, g->err);
 	if (!rc)
-		rc = windows_read(g);
-	if (!rc)
-		rc = walks_read(g);
+		rc = windows_read(&g->windows, &g->r->db, g->q, &g->p->quality, g->err);
 	if (!rc)
 		rc = windows_decode(g);
 	if (!rc)
 		rc = forest_move(&g->forest, g->p, g->err);
-	if (!rc)
-		span_make(g);
-	return rc;
+	if (rc < 0)
+		return rc;
+	windows_span(&g->windows, &g->r->span);
+	g->p->start_unix_ns = g->r->span.first_unix_ns;
+	return 0;
 }
 
 int store_read(

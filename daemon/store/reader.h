@@ -13,6 +13,7 @@
 enum read_statement {
 	READ_WINDOWS,
 	READ_WALKS,
+	READ_WALKS_EACH,
 	READ_COUNTS,
 	READ_SERIES,
 	READ_THREAD,
@@ -20,13 +21,17 @@ enum read_statement {
 	READ_STACKS,
 	READ_FRAME,
 	READ_TEXT,
+	READ_META,
+	READ_PROCESSES,
 	READ_STATEMENTS
 };
 
 struct store_reader {
 	struct db db;
 	int version;
-	struct store_span span;
+	struct store_about about;
+	struct store_span span; /* of the last read, as are the slices */
+	struct store_slice *slices;
 };
 
 /* An error for a file whose rows contradict each other. */

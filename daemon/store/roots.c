@@ -18,6 +18,12 @@ struct series_row {
 	char comm[NAME_BYTES], container[NAME_BYTES];
 };
 
+static bool has_thread_root(const struct store_query *q)
+{
+	return q->root == STORE_ROOT_THREAD || q->root == STORE_ROOT_THREAD_ONLY ||
+	       q->root == STORE_ROOT_NUMBERED;
+}
+
 static int series_read(struct roots *r, int64_t series, struct series_row *row, struct err *err)
 {
 	struct db *db = r->db;
@@ -52,7 +58,7 @@ static int series_root(struct roots *r, int64_t series, uint32_t *node, struct e
 	int rc;
 
 	*node = 0;
-	if (r->query->root == STORE_ROOT_NONE)
+	if (r->query->root == STORE_ROOT_NONE || r->query->root == STORE_ROOT_THREAD_ONLY)
 		return 0;
 	rc = series_read(r, series, &row, err);
 	if (rc < 0)
@@ -63,6 +69,8 @@ static int series_root(struct roots *r, int64_t series, uint32_t *node, struct e
 		return rc;
 	if (r->query->root == STORE_ROOT_COMM || r->query->root == STORE_ROOT_CONTAINER)
 		return forest_root(r->forest, parent, FRAME_PROCESS, row.comm, 0, node, err);
+	if (r->query->root == STORE_ROOT_NUMBERED)
+		return forest_root(r->forest, 0, FRAME_PROCESS, row.comm, row.pid, node, err);
 	snprintf(name, sizeof(name), "%s (%u)", row.comm, row.pid);
 	return forest_root(r->forest, 0, FRAME_PROCESS, name, row.start, node, err);
 }
@@ -87,14 +95,17 @@ static int thread_root(struct roots *r, int64_t series, uint32_t number, uint32_
 	text = (const char *)sqlite3_column_text(s, 1);
 	snprintf(name, sizeof(name), "%s", text ? text : "");
 	db_done(s);
-	*node = parent;
+	*node = ROOTS_NO_MATCH;
 	if (!thread_chosen(r->query, tid, name))
-		*node = ROOTS_NO_MATCH;
-	else if (r->query->root == STORE_ROOT_THREAD) {
-		snprintf(label, sizeof(label), "%s (%u)", *name ? name : "?", tid);
-		rc = forest_root(r->forest, parent, FRAME_THREAD, label, tid, node, err);
-	}
-	return rc;
+		return 0;
+	*node = parent;
+	if (!has_thread_root(r->query))
+		return 0;
+	if (!*name)
+		snprintf(name, sizeof(name), "?");
+	snprintf(label, sizeof(label), "%s (%u)", name, tid);
+	return forest_root(r->forest, parent, FRAME_THREAD,
+		r->query->root == STORE_ROOT_NUMBERED ? name : label, tid, node, err);
 }
 
 static int root_make(struct roots *r, const struct series_key *key, uint32_t *root, struct err *err)
@@ -114,7 +125,7 @@ static int root_make(struct roots *r, const struct series_key *key, uint32_t *ro
 
 int roots_find(struct roots *r, const struct pack_entry *e, uint32_t *root, struct err *err)
 {
-	bool by_thread = r->query->threads.n || r->query->root == STORE_ROOT_THREAD;
+	bool by_thread = r->query->threads.n || has_thread_root(r->query);
 	struct series_key key = {(int64_t)e->series, by_thread ? e->thread : 0};
 	uint32_t *known = map_get(r->known, &key);
 	int rc;

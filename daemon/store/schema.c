@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "0001_tables.sql.h"
 #include "base/buf.h"
@@ -30,9 +31,8 @@ static int version_newest(void)
 
 static int foreign(const struct db *db, struct err *err)
 {
-	return err_set(err, -EUCLEAN,
-		"%s is not a store of profd; name another file, profd makes it where there is none",
-		db->path);
+	return err_set(err, -EUCLEAN, "%s is not a store of profd; name another file%s", db->path,
+		db->reads ? "" : ", profd makes it where there is none");
 }
 
 int schema_check(struct db *db, int *version, struct err *err)
@@ -99,13 +99,17 @@ static int migrate(struct db *db, int from, struct err *err)
 	return rc;
 }
 
+/* Only an empty file takes these. What is in memory becomes a file that is written once: small
+ * pages waste less of it, in twenty tables with little in them. */
+static const char new_file[] = "PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL";
+static const char new_memory[] = "PRAGMA page_size = 1024; PRAGMA auto_vacuum = NONE";
+
 int schema_prepare(struct db *db, struct err *err)
 {
 	int version = 0, rc = schema_check(db, &version, err);
 
 	if (rc == -ENODATA)
-		/* Only an empty file takes these two. */
-		rc = db_exec(db, "PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL", err);
+		rc = db_exec(db, strcmp(db->path, ":memory:") ? new_file : new_memory, err);
 	if (rc < 0)
 		return rc;
 	/* The log is kept at its size: where the disk is full, housekeeping still has room in it.

@@ -18,7 +18,7 @@
 #include "store/schema.h"
 #include "store/statements.h"
 
-enum { CACHE_KIB = 2048, NODES_MAX = 48 << 10, NODE_BYTES = 16, FILE_MODE = 0640 };
+enum { CACHE_KIB = 1024, NODES_MAX = 48 << 10, NODE_BYTES = 16, FILE_MODE = 0640 };
 
 const struct store_limits store_limits_default = {
 	.fine_s = 6 * 3600,
@@ -68,6 +68,25 @@ static int file_prepare(const char *path, struct err *err)
 	return 0;
 }
 
+/* A profile file is somebody's, and is to stay as it is. Asked before the first change to the file.
+ */
+static int recording_refuse(struct store *s, struct err *err)
+{
+	int64_t recordings = 0;
+	int version, rc = schema_check(&s->db, &version, NULL);
+
+	if (rc < 0)
+		return 0; /* schema_prepare() says what it is */
+	rc = db_number(&s->db,
+		"SELECT count(*) FROM meta WHERE name = 'kind' AND value = 'recording'",
+		&recordings, err);
+	if (rc < 0 || !recordings)
+		return rc;
+	return err_set(err, -ENOTSUP,
+		"%s is a profile file, which nothing is added to; name another file for the store",
+		s->db.path);
+}
+
 static int store_prepare(struct store *s, const char *path, struct err *err)
 {
 	int64_t deleted = 0;
@@ -80,6 +99,8 @@ static int store_prepare(struct store *s, const char *path, struct err *err)
 	}
 	if (!rc)
 		rc = db_open(&s->db, path, DB_WRITE, CACHE_KIB, store_statements, STATEMENTS, err);
+	if (!rc)
+		rc = recording_refuse(s, err);
 	if (!rc)
 		rc = schema_prepare(&s->db, err);
 	if (!rc)
@@ -156,9 +177,8 @@ int store_meta_set(struct store *s, const char *name, int64_t value, struct err 
 int store_damaged(struct store *s, int64_t window, struct err *err)
 {
 	return err_set(err, -EUCLEAN,
-		"the store %s is damaged: the samples of window %lld make no sense; move it away "
-		"and the daemon makes a new one",
-		s->db.path, (long long)window);
+		"the store %s is damaged: the samples of window %lld make no sense; %s", s->db.path,
+		(long long)window, db_repair(&s->db));
 }
 
 /* ---- figures -----------------------------------------------------------------------------------
@@ -189,6 +209,17 @@ int store_size(struct store *s, uint64_t *bytes, uint64_t *free_bytes, struct er
 	if (!s->memory)
 		*bytes += store_log_bytes(s);
 	return 0;
+}
+
+int store_used(struct store *s, uint64_t *bytes, struct err *err)
+{
+	uint64_t free_bytes, all;
+	int rc = store_size(s, &all, &free_bytes, err);
+
+	*bytes = 0;
+	if (!rc)
+		*bytes = all - free_bytes - (s->memory ? 0 : store_log_bytes(s));
+	return rc;
 }
 
 static int stats_windows(struct store *s, struct store_stats *out, struct err *err)

@@ -37,7 +37,8 @@ struct store;
  * one transaction. ":memory:" is a store that nobody else sees. Errors, each with cause and next
  * step in the text:
  *   -EBUSY    another daemon writes to it       -EROFS, -EACCES  may not be written
- *   -ENOTSUP  made by a newer profd             -EUCLEAN  damaged, or not a store of profd
+ *   -ENOTSUP  made by a newer profd, or a       -EUCLEAN  damaged, or not a store of profd
+ *             profile file
  *   -ENOSPC   the disk is full                  other: the file system's */
 struct store *store_open(const char *path, const struct store_limits *limits, struct err *err);
 void store_close(struct store *s); /* NULL is allowed */
@@ -57,6 +58,40 @@ int store_write(struct store *s, const struct window *w, struct err *err);
 int store_maintain(
 	struct store *s, uint64_t now_unix_ns, bool ages, unsigned budget_ms, struct err *err);
 
+/* Bytes that the tables take: of the file what is not free, without its journal. */
+int store_used(struct store *s, uint64_t *bytes, struct err *err);
+
+/* What stands at the root of an answer's stacks. */
+enum store_root {
+	STORE_ROOT_NONE,      /* all stacks in one tree */
+	STORE_ROOT_COMM,      /* a PROCESS frame `comm` for all processes of that name */
+	STORE_ROOT_PROCESS,   /* a PROCESS frame `comm (pid)`, each process its own */
+	STORE_ROOT_THREAD,    /* that, and a THREAD frame `name (tid)` above it */
+	STORE_ROOT_CONTAINER, /* a CONTAINER frame, `(host)` for none, and STORE_ROOT_COMM above it
+			       */
+	STORE_ROOT_THREAD_ONLY, /* a THREAD frame `name (tid)` alone */
+	STORE_ROOT_NUMBERED,    /* a PROCESS frame `comm` whose line is the PID, and a THREAD frame
+				   `name` whose line is its ID */
+};
+
+/* What a profile file is about, in rows of `meta` (schema/README.md). All of it empty in the store
+ * of a daemon. */
+struct store_about {
+	bool is_recording;    /* one recording, not a part of a daemon's days */
+	char title[256];      /* what was recorded, for people: "python3 (4711)"; hostile */
+	char version[32];     /* of the profd that wrote it; hostile, as is the next */
+	char source[16];      /* "ebpf" */
+	enum store_root root; /* of its pictures, as the recording was asked for: NONE, PROCESS,
+				 THREAD or THREAD_ONLY */
+};
+int store_describe(struct store *s, const struct store_about *about, struct err *err);
+
+/* A whole profile file: everything that was written, as the bytes of a file that store_reader_open
+ * reads on any medium. Appends to `out`. Only for a store in memory, else -EINVAL. 0 or as
+ * store_write. */
+struct buf;
+int store_serialize(struct store *s, struct buf *out, struct err *err);
+
 struct store_stats {
 	uint64_t bytes;                       /* of the file and its journal */
 	uint64_t windows[3];                  /* by tier: fine, minute, hour */
@@ -75,19 +110,17 @@ struct store_reader;
 struct store_reader *store_reader_open(const char *path, struct err *err);
 void store_reader_close(struct store_reader *r);
 
+/* The same of the bytes of a file (store_serialize), which have to stay as they are meanwhile.
+ * `name` is for texts. */
+struct store_reader *store_reader_open_bytes(
+	const void *bytes, size_t len, const char *name, struct err *err);
+
+void store_reader_about(const struct store_reader *r, struct store_about *out);
+
 /* A list of texts; a series matches when any of them does, or when there are none. */
 struct store_texts {
 	const char *const *list;
 	size_t n;
-};
-
-enum store_root {
-	STORE_ROOT_NONE,      /* all stacks in one tree */
-	STORE_ROOT_COMM,      /* a PROCESS frame `comm` for all processes of that name */
-	STORE_ROOT_PROCESS,   /* a PROCESS frame `comm (pid)`, each process its own */
-	STORE_ROOT_THREAD,    /* that, and a THREAD frame `name (tid)` above it */
-	STORE_ROOT_CONTAINER, /* a CONTAINER frame, `(host)` for none, and STORE_ROOT_COMM above it
-			       */
 };
 
 struct store_query {
@@ -107,8 +140,9 @@ struct store_query {
 
 /* The profile of what matches: names, tree, weights, slices (also of windows in which nothing
  * matched: they count as zero), and as quality that of the windows read, `lost` and the failures of
- * the windows as a whole where series were chosen. Source is "store". An empty profile is no error.
- * The asker frees it. */
+ * the windows as a whole where series were chosen. The achieved rate is that of the windows with
+ * samples, by samples. Source is "store", or what wrote a profile file. An empty profile is no
+ * error. The asker frees it. */
 int store_read(
 	struct store_reader *r, const struct store_query *q, struct profile **out, struct err *err);
 
@@ -120,5 +154,25 @@ struct store_span {
 	uint64_t longest_ns; /* of one window: how coarse the answer is */
 };
 void store_reader_span(const struct store_reader *r, struct store_span *out); /* of the last read */
+
+/* What the windows of one slice of the profile have in common, beside its samples. */
+struct store_slice {
+	uint64_t lost, truncated, failed; /* samples; failed: some part of the stack is missing */
+	uint64_t profiler_cpu_ns, profiler_kernel_ns, profiler_rss_bytes;
+	double requested_hz; /* mean by duration */
+};
+/* [profile.n_slices] of the last read; holds until the next. */
+const struct store_slice *store_reader_slices(const struct store_reader *r);
+
+/* Every series of the file, oldest first; texts hold during the call and are hostile, "" where not
+ * known. Ends early with what `each` returns unless that is 0. 0, or as store_read. */
+struct store_process {
+	uint32_t pid;
+	const char *comm, *user, *container, *python;
+	uint32_t threads; /* at most at the same time; 0: not known */
+};
+typedef int store_process_fn(void *arg, const struct store_process *p);
+int store_reader_processes(
+	struct store_reader *r, store_process_fn *each, void *arg, struct err *err);
 
 #endif

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -101,6 +102,33 @@ class Answers(unittest.TestCase):
             argv = [harness.PROFD, "report", "--store", daemon.store, "--comm", "native"]
             read = subprocess.run(argv, capture_output=True, text=True, timeout=60)
             self.assertIn("share_40", read.stdout, read.stderr)
+
+    def test_threads_are_told_apart_by_name_and_number(self):
+        python = harness.interpreters().get("debian") or sys.executable
+        with Daemon("--rate", RATE, window=1) as daemon, Target(
+            "pythreads.py", python=python
+        ) as target:
+            daemon.wait_windows(4)
+            rows = daemon.report("--by", "thread", "--pid", target.pid)["rows"]
+            self.assertGreaterEqual(len(rows), 3, rows)
+            whole = daemon.report("--pid", target.pid)["samples"]
+            found = set()
+            for row in rows[:3]:
+                tid = re.search(r"\((\d+)\)$", row["name"]).group(1)
+                report = daemon.report("--pid", target.pid, "--thread", tid, "--limit", "0")
+                # Windows went on being written meanwhile.
+                self.assertGreaterEqual(report["samples"], row["self_samples"])
+                colours = {r["name"] for r in report["rows"]} & {
+                    "red_work",
+                    "green_work",
+                    "blue_work",
+                }
+                self.assertEqual(len(colours), 1, report["rows"])
+                found |= colours
+            self.assertEqual(len(found), 3)
+            name = re.match(r"(?:.* )?(\S+) \(\d+\)$", rows[0]["name"]).group(1)
+            by_name = daemon.report("--pid", target.pid, "--thread", name)
+            self.assertGreaterEqual(by_name["samples"], whole)
 
     def test_windows_follow_one_another_without_a_gap(self):
         with Daemon("--rate", RATE, window=1) as daemon, Target("native"):

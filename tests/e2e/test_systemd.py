@@ -90,9 +90,15 @@ class Installed(unittest.TestCase):
 class Install(Installed):
     def test_places(self):
         self.stage()
+        pages = run(harness.PROFD, "manual", "--pages").stdout.split()
+        self.assertIn("profd-record.1", pages)
         self.assertEqual(
             self.files(),
-            {
+            {f"usr/share/man/man{page[-1]}/{page}" for page in pages}
+            | {
+                "usr/share/bash-completion/completions/profd",
+                "usr/share/fish/vendor_completions.d/profd.fish",
+                "usr/share/zsh/site-functions/_profd",
                 "etc/profd/profd.conf",
                 "usr/bin/profd",
                 "usr/lib/systemd/system/profd.service",

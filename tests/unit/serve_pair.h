@@ -157,15 +157,14 @@ static inline struct record_request a_record(void)
 }
 
 /* Its lists are not on the heap: not to be cleared. */
-static inline struct report_request a_report(void)
+static inline struct report_selection a_selection(void)
 {
 	static char python[] = "python3", nginx[] = "nginx", host[] = "host", user[] = "www-data",
 		    thread[] = "asyncio_0";
 	static char *comms[] = {python, nginx, NULL}, *containers[] = {host, NULL},
 		    *users[] = {user, NULL}, *threads[] = {thread, NULL};
 
-	return (struct report_request){.id = 2,
-		.since_unix_s = 1767225600.25,
+	return (struct report_selection){.since_unix_s = 1767225600.25,
 		.until_unix_s = 1767229200,
 		.pids = {4711},
 		.n_pids = 1,
@@ -177,13 +176,59 @@ static inline struct report_request a_report(void)
 		.n_users = 1,
 		.threads = threads,
 		.n_threads = 1,
+		.store = "/var/lib/profd/profd.db"};
+}
+
+static inline struct report_request a_report(void)
+{
+	return (struct report_request){.id = 2,
+		.of = a_selection(),
 		.by = "function",
 		.sort = "total",
 		.format = "table",
 		.limit = 20,
 		.columns = 120,
-		.kernel = true,
-		.store = "/var/lib/profd/profd.db"};
+		.kernel = true};
+}
+
+static inline struct diff_request a_diff(void)
+{
+	struct diff_request r = {.id = 9,
+		.before = a_selection(),
+		.after = a_selection(),
+		.by = "module",
+		.sort = "self",
+		.format = "json",
+		.limit = 30,
+		.columns = 80,
+		.colours = true};
+
+	r.after.since_unix_s += 86400;
+	r.after.until_unix_s += 86400;
+	r.after.pids[0] = 12;
+	strcpy(r.after.store, "/srv/after.profd");
+	return r;
+}
+
+/* Likewise not to be cleared. */
+static inline struct watch_request a_watch(void)
+{
+	const struct report_selection of = a_selection();
+
+	return (struct watch_request){.id = 10,
+		.interval_s = 1,
+		.pids = {7},
+		.n_pids = 1,
+		.comms = of.comms,
+		.n_comms = of.n_comms,
+		.containers = of.containers,
+		.n_containers = of.n_containers,
+		.users = of.users,
+		.n_users = of.n_users,
+		.rate_hz = 99,
+		.native = true,
+		.on_exec = true,
+		.store = "/srv/a.profd"};
 }
 
 static inline struct live_request a_live(void)

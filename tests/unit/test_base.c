@@ -277,6 +277,32 @@ static void test_map_shapes(void **state)
 	map_free(NULL);
 }
 
+/* Reserved room changes nothing but when memory is taken: pointers hold while it lasts. */
+static void test_map_reserved(void **state)
+{
+	struct map *m = map_new(sizeof(uint32_t), sizeof(uint64_t));
+	uint32_t key = 7;
+	uint64_t *first;
+
+	(void)state;
+	assert_non_null(m);
+	first = map_put(m, &key, NULL);
+	*first = 70;
+	assert_int_equal(map_reserve(m, 0), 0);
+	assert_ptr_equal(map_get(m, &key), first);
+	assert_int_equal(map_reserve(m, 3000), 0);
+	first = map_get(m, &key);
+	assert_int_equal(*first, 70);
+	for (uint32_t i = 1000; i < 3999; i++)
+		*(uint64_t *)map_put(m, &i, NULL) = i;
+	assert_int_equal(map_count(m), 3000);
+	assert_ptr_equal(map_get(m, &key), first);
+	assert_int_equal(map_reserve(m, 10), 0); /* never shrinks */
+	for (uint32_t i = 1000; i < 3999; i++)
+		assert_int_equal(*(uint64_t *)map_get(m, &i), i);
+	map_free(m);
+}
+
 static void test_map_large(void **state)
 {
 	struct map *m = map_new(sizeof(uint64_t), sizeof(uint64_t));
@@ -541,6 +567,7 @@ int main(void)
 		cmocka_unit_test(test_map_model),
 		cmocka_unit_test(test_map_colliding_runs),
 		cmocka_unit_test(test_map_shapes),
+		cmocka_unit_test(test_map_reserved),
 		cmocka_unit_test(test_map_large),
 		cmocka_unit_test(test_hash_lengths),
 		cmocka_unit_test(test_intern),

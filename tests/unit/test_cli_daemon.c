@@ -16,24 +16,7 @@
 #include <unistd.h>
 
 #include "cli/daemon.h"
-
-enum { WORDS_MAX = 40 };
-
-/* Splits `line` at `|` into argv, `name` first. The words live in static storage. */
-static int split(const char *name, const char *line, char **argv)
-{
-	static char storage[2048];
-	int argc = 0;
-
-	snprintf(storage, sizeof(storage), "%s|%s", name, line);
-	for (char *save, *word = strtok_r(storage, "|", &save); word;
-		word = strtok_r(NULL, "|", &save)) {
-		assert_true(argc < WORDS_MAX);
-		argv[argc++] = word;
-	}
-	argv[argc] = NULL;
-	return argc;
-}
+#include "typed_words.h"
 
 struct made {
 	struct daemon_options options;

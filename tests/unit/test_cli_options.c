@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cli/record.h"
+#include "render/render.h"
 
 enum { WORDS_MAX = 16 };
 
@@ -130,6 +131,11 @@ static void test_format_by_file_name(void **state)
 		{"-p 1 -o -", "flamegraph"},
 		{"-p 1 -o a.txt -f flamegraph", "flamegraph"},
 		{"-p 1 -o a.svg -f collapsed", "collapsed"},
+		{"-p 1 -o a.profd", "profd"},
+		{"-p 1 -o a.svg.PROFD", "profd"},
+		{"-p 1 -o a.svg -f profd", "profd"},
+		{"-p 1 -o a.profd -f flamegraph", "flamegraph"},
+		{"-p 1 -f profd", "profd"},
 	};
 
 	(void)state;
@@ -138,8 +144,34 @@ static void test_format_by_file_name(void **state)
 
 		parse_well(rows[i].line, &c);
 		assert_string_equal(c.request.format, rows[i].format);
-		assert_string_equal(c.format->name, rows[i].format);
+		assert_string_equal(c.format.name, rows[i].format);
 	}
+}
+
+/* All that can be drawn, and the samples themselves. */
+static void test_formats(void **state)
+{
+	size_t n = 0;
+
+	(void)state;
+	for (; record_format_at(n).name; n++) {
+		struct record_format f = record_format_at(n);
+		struct record_config c;
+		char line[64];
+
+		assert_true(*f.extension && *f.help);
+		assert_int_equal(!strcmp(f.name, SERVE_FORMAT_PROFD), !render_format_at(n));
+		snprintf(line, sizeof(line), "-p 1 -f %s", f.name);
+		parse_well(line, &c);
+		assert_string_equal(c.request.format, f.name);
+		assert_string_equal(c.format.extension, f.extension);
+		snprintf(line, sizeof(line), "-p 1 -o x.%s", f.extension);
+		parse_well(line, &c);
+		assert_string_equal(c.request.format, f.name);
+	}
+	assert_null(render_format_at(n - 1));
+	assert_non_null(render_format_at(n - 2));
+	assert_null(record_format_at(n + 1).name);
 }
 
 /* Every line is wrong usage, and the text holds what is given beside it. */
@@ -302,16 +334,14 @@ static void test_default_output_name(void **state)
 	char name[256];
 
 	(void)state;
-	record_default_output(
-		name, sizeof(name), "python3", 4711, render_format_find("flamegraph"));
+	record_default_output(name, sizeof(name), "python3", 4711, "svg");
 	assert_memory_equal(name, "profd-python3-4711-2", 20);
 	assert_string_equal(name + strlen(name) - 4, ".svg");
 	assert_int_equal(strlen(name), strlen("profd-python3-4711-20260514-153012.svg"));
-	record_default_output(
-		name, sizeof(name), "../e/\n\033[x \xff;", 1, render_format_find("collapsed"));
+	record_default_output(name, sizeof(name), "../e/\n\033[x \xff;", 1, "collapsed");
 	assert_memory_equal(name, "profd-.._e____x___-1-2", 20);
 	assert_null(strchr(name, '/'));
-	record_default_output(name, sizeof(name), "", 1, render_format_find("collapsed"));
+	record_default_output(name, sizeof(name), "", 1, "collapsed");
 	assert_memory_equal(name, "profd-process-1-", 16);
 }
 
@@ -323,6 +353,7 @@ int main(void)
 		cmocka_unit_test(test_switches),
 		cmocka_unit_test(test_command),
 		cmocka_unit_test(test_format_by_file_name),
+		cmocka_unit_test(test_formats),
 		cmocka_unit_test(test_wrong_usage),
 		cmocka_unit_test(test_own_process_is_refused),
 		cmocka_unit_test(test_too_many_processes),

@@ -12,26 +12,9 @@
 #include <string.h>
 
 #include "cli/report.h"
-
-enum { WORDS_MAX = 40 };
+#include "typed_words.h"
 
 static const double NOW = 1795170615; /* 2026-11-20 10:30:15 UTC */
-
-/* Splits `line` at `|` into argv, `name` first. The words live in static storage. */
-static int split(const char *name, const char *line, char **argv)
-{
-	static char storage[2048];
-	int argc = 0;
-
-	snprintf(storage, sizeof(storage), "%s|%s", name, line);
-	for (char *save, *word = strtok_r(storage, "|", &save); word;
-		word = strtok_r(NULL, "|", &save)) {
-		assert_true(argc < WORDS_MAX);
-		argv[argc++] = word;
-	}
-	argv[argc] = NULL;
-	return argc;
-}
 
 static int parse(const char *line, struct report_config *c, struct err *err)
 {
@@ -57,15 +40,15 @@ static void test_report_defaults(void **state)
 
 	(void)state;
 	parse_well("", &c);
-	assert_true(c.request.since_unix_s == NOW - 3600);
-	assert_true(c.request.until_unix_s == 0);
+	assert_true(c.request.of.since_unix_s == NOW - 3600);
+	assert_true(c.request.of.until_unix_s == 0);
 	assert_string_equal(c.request.by, "function");
 	assert_string_equal(c.request.sort, "self");
 	assert_string_equal(c.request.format, "table");
 	assert_int_equal(c.request.limit, 30);
 	assert_true(c.request.kernel);
 	assert_true(c.request.id > 0);
-	assert_int_equal(c.request.n_pids + c.request.n_comms + c.request.n_users, 0);
+	assert_int_equal(c.request.of.n_pids + c.request.of.n_comms + c.request.of.n_users, 0);
 }
 
 static void test_report_everything(void **state)
@@ -76,14 +59,14 @@ static void test_report_everything(void **state)
 	parse_well("-s|2d|-u|03:12|--pid|7,8|-p|8|--comm|a,b|--comm|c|--container|0a1b|--user|1000|"
 		   "--thread|pool-1|--by|line|--sort|total|-n|5|-q|--no-kernel|-o|x.csv",
 		&c);
-	assert_true(c.request.since_unix_s == NOW - 172800);
-	assert_true(c.request.until_unix_s == 1795132800 + 11520);
-	assert_int_equal(c.request.n_pids, 2);
-	assert_int_equal(c.request.n_comms, 2);
-	assert_string_equal(c.request.comms[0], "a,b"); /* names may hold a comma */
-	assert_string_equal(c.request.containers[0], "0a1b");
-	assert_string_equal(c.request.users[0], "1000");
-	assert_string_equal(c.request.threads[0], "pool-1");
+	assert_true(c.request.of.since_unix_s == NOW - 172800);
+	assert_true(c.request.of.until_unix_s == 1795132800 + 11520);
+	assert_int_equal(c.request.of.n_pids, 2);
+	assert_int_equal(c.request.of.n_comms, 2);
+	assert_string_equal(c.request.of.comms[0], "a,b"); /* names may hold a comma */
+	assert_string_equal(c.request.of.containers[0], "0a1b");
+	assert_string_equal(c.request.of.users[0], "1000");
+	assert_string_equal(c.request.of.threads[0], "pool-1");
 	assert_string_equal(c.request.by, "line");
 	assert_string_equal(c.request.sort, "total");
 	assert_string_equal(c.request.format, "csv");
@@ -103,6 +86,9 @@ static void test_report_spans(void **state)
 		{"--since|all", 0, 0},
 		{"--since|all|--until|1h", 0, NOW - 3600},
 		{"--until|all", NOW - 3600, 0},
+		{"--store|x.profd", 0, 0}, /* a file is meant as a whole */
+		{"--store|x|--until|1h", 0, NOW - 3600},
+		{"--store|x|--since|1h", NOW - 3600, 0},
 		{"--since|@1700000000|--until|@1700000001", 1700000000, 1700000001},
 	};
 
@@ -111,10 +97,10 @@ static void test_report_spans(void **state)
 		struct report_config c;
 
 		parse_well(rows[i].line, &c);
-		if (c.request.since_unix_s != rows[i].since_unix_s ||
-			c.request.until_unix_s != rows[i].until_unix_s)
-			fail_msg("%s: %.3f to %.3f", rows[i].line, c.request.since_unix_s,
-				c.request.until_unix_s);
+		if (c.request.of.since_unix_s != rows[i].since_unix_s ||
+			c.request.of.until_unix_s != rows[i].until_unix_s)
+			fail_msg("%s: %.3f to %.3f", rows[i].line, c.request.of.since_unix_s,
+				c.request.of.until_unix_s);
 	}
 }
 
@@ -205,7 +191,7 @@ static void test_report_requests_are_valid(void **state)
 		if (serve_decode_report(message, decoded, &err))
 			fail_msg("%s: %s", lines[i], err.text);
 		assert_string_equal(decoded->format, c.request.format);
-		assert_int_equal(decoded->n_threads, c.request.n_threads);
+		assert_int_equal(decoded->of.n_threads, c.request.of.n_threads);
 		report_request_clear(decoded);
 		free(decoded);
 		json_decref(message);

@@ -382,6 +382,91 @@ static void test_numbers_that_are_none(void **state)
 	channel_free(server);
 }
 
+/* ---- comparisons -------------------------------------------------------------------------------
+ */
+
+static void test_compared(void **state)
+{
+	const char *notes[] = {"the sides are a day apart"};
+	const struct diff diff = {.n_rows = 20,
+		.n_all = 300,
+		.n_significant = 2,
+		.verdict = DIFF_CHANGED,
+		.detectable = 0.006,
+		.detectable_largest = 0.25};
+	const struct serve_compared c = {
+		.before = {.first_unix_s = 1767225600, .windows = 114, .samples = 9, .lost = 1},
+		.after = {.last_unix_s = 1767315600, .covered_s = 3600, .longest_window_s = 60},
+		.diff = &diff,
+		.worst = 0.5,
+		.worst_function = "sp\xffin",
+		.notes = notes,
+		.n_notes = 1};
+	struct channel *client, *server;
+	json_t *message, *body, *side;
+
+	(void)state;
+	make_channels(&client, &server);
+	assert_int_equal(serve_send_compared(server, 9, &c), 0);
+	message = next_message(client, SERVE_COMPARED, 9);
+	body = body_of(message, "compared");
+	side = json_object_get(body, "before");
+	assert_true(real(side, "first_unix_s") == 1767225600 && real(side, "windows") == 114);
+	assert_true(real(side, "samples") == 9 && real(side, "lost") == 1);
+	assert_null_member(side, "last_unix_s");
+	side = json_object_get(body, "after");
+	assert_true(real(side, "last_unix_s") == 1767315600 && real(side, "covered_s") == 3600);
+	assert_true(real(side, "longest_window_s") == 60);
+	assert_string_equal(json_string_value(json_object_get(body, "verdict")), "changed");
+	assert_null_member(body, "why");
+	assert_true(real(body, "rows") == 20 && real(body, "rows_all") == 300);
+	assert_true(real(body, "significant") == 2 && real(body, "worst") == 0.5);
+	assert_true(real(body, "detectable") == 0.006 && real(body, "detectable_largest") == 0.25);
+	assert_string_equal(
+		json_string_value(json_object_get(body, "worst_function")), "sp\xef\xbf\xbdin");
+	assert_string_equal(
+		json_string_value(json_array_get(json_object_get(body, "notes"), 0)), notes[0]);
+	json_decref(message);
+	channel_free(client);
+	channel_free(server);
+}
+
+static void test_verdicts(void **state)
+{
+	static const struct {
+		enum diff_verdict verdict;
+		const char *name, *why;
+	} rows[] = {{DIFF_NOT_ENOUGH, "not enough data", "one side has 3 windows"},
+		{DIFF_SAME, "same", NULL}, {DIFF_CHANGED, "changed", NULL}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct diff diff = {
+			.verdict = rows[i].verdict, .detectable = -1, .detectable_largest = -1};
+		const struct serve_compared c = {.diff = &diff};
+		struct channel *client, *server;
+		json_t *message, *body;
+
+		if (rows[i].why)
+			strcpy(diff.why, rows[i].why);
+		make_channels(&client, &server);
+		assert_int_equal(serve_send_compared(server, 9, &c), 0);
+		message = next_message(client, SERVE_COMPARED, 9);
+		body = body_of(message, "compared");
+		assert_string_equal(
+			json_string_value(json_object_get(body, "verdict")), rows[i].name);
+		if (rows[i].why)
+			assert_string_equal(
+				json_string_value(json_object_get(body, "why")), rows[i].why);
+		assert_null_member(body, "detectable");
+		assert_null_member(body, "detectable_largest");
+		assert_null_member(body, "worst_function");
+		json_decref(message);
+		channel_free(client);
+		channel_free(server);
+	}
+}
+
 static void test_doctor_and_done(void **state)
 {
 	const struct serve_check checks[] = {{"kernel", "ok", "6.18.5", NULL},
@@ -422,6 +507,8 @@ int main(void)
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_status_of_a_new_daemon),
 		cmocka_unit_test(test_numbers_that_are_none),
+		cmocka_unit_test(test_compared),
+		cmocka_unit_test(test_verdicts),
 		cmocka_unit_test(test_doctor_and_done),
 	};
 

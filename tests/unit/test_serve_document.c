@@ -143,10 +143,11 @@ static int document_free(void **state)
 static void test_every_kind_is_documented(void **state)
 {
 	static const enum serve_kind from_client[] = {SERVE_RECORD, SERVE_STOP, SERVE_REPORT,
-		SERVE_PS, SERVE_STATUS, SERVE_PAUSE, SERVE_RESUME, SERVE_LIVE, SERVE_DOCTOR};
+		SERVE_PS, SERVE_STATUS, SERVE_PAUSE, SERVE_RESUME, SERVE_LIVE, SERVE_DOCTOR,
+		SERVE_DIFF, SERVE_WATCH};
 	static const enum serve_kind from_server[] = {SERVE_HELLO, SERVE_REPORTED, SERVE_PS,
 		SERVE_STATUS, SERVE_DONE, SERVE_LIVE, SERVE_DOCTOR, SERVE_STARTED, SERVE_PROGRESS,
-		SERVE_FINISHED, SERVE_ERROR};
+		SERVE_FINISHED, SERVE_ERROR, SERVE_COMPARED, SERVE_WATCH};
 	size_t found = 0;
 
 	(void)state;
@@ -270,6 +271,88 @@ static int send_recording(struct channel *ch)
 	       serve_send_reported(ch, 2, &reported);
 }
 
+static int send_comparison(struct channel *ch)
+{
+	const struct diff diff = {.verdict = DIFF_CHANGED};
+	const struct serve_compared compared = {.before = {.first_unix_s = 1, .last_unix_s = 2},
+		.after = {.first_unix_s = 3, .last_unix_s = 4},
+		.diff = &diff,
+		.worst = 0.042,
+		.worst_function = "Worker.run"};
+
+	return serve_send_compared(ch, 9, &compared);
+}
+
+static int send_watch(struct channel *ch)
+{
+	char *strings[] = {"", "gunicorn", "MainThread", "Worker.run", "/app/worker.py"};
+	struct frame frames[] = {{FRAME_ROOT, 0, 0, 0, 0}, {FRAME_PROCESS, 1, 0, 4711, 0},
+		{FRAME_THREAD, 2, 0, 4711, 0}, {FRAME_PYTHON, 3, 4, 31, 0}};
+	struct stack_node nodes[] = {{0}, {0, 1, 0, 0}, {1, 2, 0, 0}, {2, 3, 98, 989898980}};
+	const struct profile p = {.strings = strings,
+		.n_strings = 5,
+		.frames = frames,
+		.n_frames = 4,
+		.nodes = nodes,
+		.n_nodes = 4};
+	const struct serve_watch_process process = {
+		4711, "gunicorn", "www-data", NULL, "3.12.3", 4, false, 0.412};
+	const struct serve_watch interval = {.start_unix_s = 1767225600,
+		.interval_s = 1,
+		.elapsed_s = 5,
+		.rate_hz = 99,
+		.cpus = 8,
+		.cpu_percent = 0.4,
+		.kernel_cpu_percent = 0.1,
+		.rss_bytes = 41943040,
+		.shared = true,
+		.profile = &p,
+		.processes = &process,
+		.n_processes = 1};
+	struct watch_sender *w = watch_sender_new(10);
+	int rc = watch_sender_send(w, ch, &interval);
+
+	watch_sender_free(w);
+	return rc;
+}
+
+/* The example of a watch is what is sent, and what a receiver understands. */
+static void test_watch_is_understood(void **state)
+{
+	struct watch_receiver *w = watch_receiver_new();
+	struct watch_interval interval;
+	const struct watch_process *process;
+	struct channel *client, *server;
+	const struct profile *tree;
+	struct err err = {0};
+	json_t *sent;
+	size_t at = 0, n;
+
+	(void)state;
+	while (document.examples[at].from_client || document.examples[at].kind != SERVE_WATCH)
+		at++;
+	make_channels(&client, &server);
+	assert_int_equal(send_watch(server), 0);
+	sent = next_message(client, SERVE_WATCH, 10);
+	if (!json_equal(sent, document.examples[at].message))
+		fail_msg("what is sent is %s", json_dumps(sent, 0));
+	if (watch_receiver_take(w, sent, &interval, &err) != 1)
+		fail_msg("%s", err.text);
+	tree = watch_receiver_tree(w);
+	assert_int_equal(interval.n_counts, 1);
+	assert_string_equal(
+		tree->strings[tree->frames[tree->nodes[interval.counts[0].node].frame].name],
+		"Worker.run");
+	process = watch_receiver_processes(w, &n);
+	assert_int_equal(n, 1);
+	assert_string_equal(process->user, "www-data");
+	assert_true(process->gil == 0.412);
+	watch_receiver_free(w);
+	json_decref(sent);
+	channel_free(client);
+	channel_free(server);
+}
+
 static int send_daemon(struct channel *ch)
 {
 	const struct profile_quality quality = {.frames_seen = 100};
@@ -359,6 +442,8 @@ static void test_answers_have_this_form(void **state)
 	assert_int_equal(send_finished(server), 0);
 	assert_int_equal(send_recording(server), 0);
 	assert_int_equal(send_daemon(server), 0);
+	assert_int_equal(send_comparison(server), 0);
+	assert_int_equal(send_watch(server), 0);
 	assert_int_equal(compare_all(client), n);
 	channel_free(client);
 	channel_free(server);
@@ -380,6 +465,8 @@ static void test_numbers(void **state)
 		{"31,622,400 (366 days)", (long)SERVE_DURATION_MAX_S, 31622400},
 		{"read | 4 MiB |", SERVE_QUEUE_MAX, 4 << 20},
 		{"one connection | 100 |", SERVE_ANSWERED_MAX, 100},
+		{"At most 1,048,576 strings", WATCH_NODES_MAX, 1048576},
+		{"with 64 MiB of text", WATCH_TEXT_BYTES_MAX, 64 << 20},
 		{"# The protocol of profd, version 1\n", SERVE_PROTOCOL, 1},
 	};
 
@@ -398,6 +485,7 @@ int main(void)
 		cmocka_unit_test(test_requests_are_served),
 		cmocka_unit_test(test_every_member_is_explained),
 		cmocka_unit_test(test_answers_have_this_form),
+		cmocka_unit_test(test_watch_is_understood),
 		cmocka_unit_test(test_numbers),
 	};
 

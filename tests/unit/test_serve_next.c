@@ -27,7 +27,8 @@ static void serve_one(struct channel *server, enum serve_kind kind, uint64_t id)
 	assert_int_equal(serve_next(server, call, NULL), 1);
 	assert_int_equal(call->kind, kind);
 	assert_int_equal(call->id, id);
-	assert_int_equal(call->fd >= 0, kind == SERVE_RECORD || kind == SERVE_REPORT);
+	assert_int_equal(
+		call->fd >= 0, kind == SERVE_RECORD || kind == SERVE_REPORT || kind == SERVE_DIFF);
 	serve_call_clear(call);
 	assert_int_equal(call->fd, -1);
 	free(call);
@@ -61,10 +62,10 @@ static void test_requests_are_handed_out(void **state)
 	serve_one(server, SERVE_STOP, 1);
 	assert_int_equal(serve_next(server, call, NULL), 1);
 	assert_int_equal(call->kind, SERVE_REPORT);
-	assert_string_equal(call->report.comms[1], "nginx");
+	assert_string_equal(call->report.of.comms[1], "nginx");
 	assert_true(call->fd >= 0);
 	serve_call_clear(call);
-	assert_null(call->report.comms);
+	assert_null(call->report.of.comms);
 	assert_int_equal(serve_next(server, call, NULL), 1);
 	assert_int_equal(call->kind, SERVE_LIVE);
 	assert_int_equal(call->live.limit, 40);
@@ -80,12 +81,50 @@ static void test_requests_are_handed_out(void **state)
 	assert_int_equal(open_descriptors(), before);
 }
 
+/* A comparison has a descriptor, a watch has none, and both own their lists. */
+static void test_comparisons_and_watches(void **state)
+{
+	struct diff_request diff = a_diff();
+	struct watch_request watch = a_watch();
+	struct channel *client, *server;
+	struct serve_call *call = calloc(1, sizeof(*call));
+	int before = open_descriptors(), file = memfd_create("x", MFD_CLOEXEC);
+
+	(void)state;
+	make_channels(&client, &server);
+	greet(client, server);
+	assert_int_equal(serve_send_diff(client, &diff, file, NULL), 0);
+	assert_int_equal(serve_send_watch_request(client, &watch, NULL), 0);
+	assert_int_equal(serve_send_diff(client, &diff, -1, NULL), 0);
+	assert_int_equal(serve_next(server, call, NULL), 1);
+	assert_int_equal(call->kind, SERVE_DIFF);
+	assert_int_equal(call->diff.after.pids[0], 12);
+	assert_int_equal(write(call->fd, "hello", 5), 5);
+	assert_int_equal(lseek(file, 0, SEEK_CUR), 5);
+	serve_call_clear(call);
+	assert_true(!call->diff.before.comms && !call->diff.after.comms);
+	assert_int_equal(serve_next(server, call, NULL), 1);
+	assert_int_equal(call->kind, SERVE_WATCH);
+	assert_int_equal(call->fd, -1);
+	assert_string_equal(call->watch.comms[1], "nginx");
+	serve_call_clear(call);
+	assert_null(call->watch.comms);
+	serve_nothing(server);
+	expect_error(client, EBADF);
+	channel_free(client);
+	channel_free(server);
+	close(file);
+	free(call);
+	assert_int_equal(open_descriptors(), before);
+}
+
 static void test_plain_requests(void **state)
 {
 	static const enum serve_kind plain[] = {
 		SERVE_STOP, SERVE_PS, SERVE_STATUS, SERVE_PAUSE, SERVE_RESUME, SERVE_DOCTOR};
 	static const enum serve_kind other[] = {SERVE_UNKNOWN, SERVE_HELLO, SERVE_RECORD,
-		SERVE_REPORT, SERVE_LIVE, SERVE_DONE, SERVE_ERROR};
+		SERVE_REPORT, SERVE_LIVE, SERVE_DIFF, SERVE_COMPARED, SERVE_WATCH, SERVE_DONE,
+		SERVE_ERROR};
 	struct channel *client, *server;
 
 	(void)state;
@@ -181,6 +220,7 @@ static void test_mistakes_are_answered(void **state)
 		{"{\"id\":7,\"started\":{}}\n", EPROTO, 7},
 		{"{\"id\":7,\"finished\":{}}\n", EPROTO, 7},
 		{"{\"id\":7,\"reported\":{}}\n", EPROTO, 7},
+		{"{\"id\":7,\"compared\":{}}\n", EPROTO, 7},
 		{"{\"id\":7,\"done\":{}}\n", EPROTO, 7},
 		{"{\"id\":7,\"error\":{}}\n", EPROTO, 7},
 		{"{\"ps\":{}}\n", EINVAL, 0},
@@ -193,6 +233,8 @@ static void test_mistakes_are_answered(void **state)
 		{"{\"id\":7,\"live\":{}}\n", EINVAL, 7},
 		{"{\"id\":7,\"record\":{}}\n", EINVAL, 7},
 		{"{\"id\":7,\"report\":{}}\n", EINVAL, 7},
+		{"{\"id\":7,\"diff\":{}}\n", EINVAL, 7},
+		{"{\"id\":7,\"watch\":{}}\n", EINVAL, 7},
 	};
 	struct channel *client, *server;
 
@@ -437,6 +479,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_requests_are_handed_out),
+		cmocka_unit_test(test_comparisons_and_watches),
 		cmocka_unit_test(test_plain_requests),
 		cmocka_unit_test(test_pipelined_requests),
 		cmocka_unit_test(test_greeting_comes_first),

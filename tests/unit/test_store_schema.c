@@ -46,8 +46,10 @@ static int64_t number(sqlite3 *db, const char *sql)
  * time it is now. */
 static void store_of_today(const char *path)
 {
+	const struct store_about about = {.is_recording = true, .title = "python3 (4711)"};
 	struct store *s = store_must(path);
 	struct chance c = {1};
+	struct err err = {0};
 	uint64_t now = (uint64_t)time(NULL) * NS_PER_S, at = now - 2 * DAY_NS;
 
 	for (; at < now + DAY_NS; at += 1800 * NS_PER_S) {
@@ -66,6 +68,8 @@ static void store_of_today(const char *path)
 		window_free(w);
 	}
 	maintain_all(s, now, true);
+	/* As a profile file says what it is about. */
+	assert_int_equal(store_describe(s, &about, &err), 0);
 	store_close(s);
 }
 

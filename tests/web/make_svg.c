@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Writes the pictures that flamegraph.test.mjs opens:
- *     make_svg demo|hostile|empty|one|deep|samples|wide [NODES] > FILE.svg */
+ *     make_svg demo|hostile|empty|one|deep|samples|wide [NODES] > FILE.svg
+ *     make_svg diff|diff-hostile|diff-one-sided > FILE.svg
+ * $MAKE_SVG_FORMAT names another format. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyze/analyze.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "render/render.h"
@@ -236,6 +239,142 @@ static struct profile *make_small(const char *what)
 	return builder_end(&b);
 }
 
+/* ---- two profiles ------------------------------------------------------------------------------
+ */
+
+/* Samples of one stack, as part of the slice that grows last. */
+static void slice_add(struct profile *p, uint32_t node)
+{
+	struct profile_slice *slice = &p->slices[p->n_slices - 1];
+
+	for (size_t i = slice->first; i < slice->first + slice->n; i++)
+		if (p->counts[i].node == node) {
+			p->counts[i].samples++;
+			return;
+		}
+	p->counts = realloc(p->counts, (p->n_counts + 1) * sizeof(*p->counts));
+	assert(p->counts);
+	p->counts[p->n_counts++] = (struct profile_count){node, 1};
+	slice->n++;
+}
+
+static void slice_begin(struct profile *p)
+{
+	p->slices = realloc(p->slices, (p->n_slices + 1) * sizeof(*p->slices));
+	assert(p->slices);
+	p->slices[p->n_slices] = (struct profile_slice){
+		.start_unix_ns = p->start_unix_ns + p->n_slices * 1000000000ULL,
+		.duration_ns = 1000000000ULL,
+		.first = p->n_counts,
+	};
+	p->n_slices++;
+}
+
+enum { CHECKOUT = 8, RENDER = 14, EXECUTE = 15, TEMPLATE = 27, COMPILE = 30, WORKER = 67 };
+
+/* One stack of the shop. In the new release templates take longer, tokens are cached, an old helper
+ * is gone and a new one has come, and lines have moved. */
+static uint32_t shop_walk(struct builder *b, uint64_t *chance, bool after)
+{
+	struct spec stack[WALK_DEPTH_MAX] = {{FRAME_PROCESS, "python3", NULL, 0, NULL}};
+	uint8_t at = dice(chance, 5) ? 0 : WORKER;
+	size_t n = 1;
+
+	do {
+		stack[n] = calls[at].frame;
+		if (after && stack[n].line)
+			stack[n].line += 12;
+		n++;
+		if (at == COMPILE)
+			stack[n++] = after ? (struct spec)P("compile_cached", APP "sql.py", 14)
+					   : (struct spec)P("compile_again", APP "sql.py", 9);
+		if (after && at == RENDER && dice(chance, 2))
+			at = TEMPLATE;
+		else if (after && at == CHECKOUT && dice(chance, 2))
+			at = EXECUTE;
+		else
+			at = calls[at].next[dice(chance, calls[at].n)];
+	} while (at && n < WALK_DEPTH_MAX - 1);
+	return builder_add(b, stack, n, 1, PERIOD_NS - 50000 + dice(chance, 100000));
+}
+
+static struct profile *make_shop(bool after)
+{
+	struct builder b;
+	uint64_t chance = after ? 43 : 42;
+
+	builder_start(&b, after ? "shop 2.1" : "shop 2.0");
+	b.p->start_unix_ns = (1767225600ULL + (after ? 86400 : 0)) * 1000000000ULL;
+	for (int second = 0; second < 60; second++) {
+		slice_begin(b.p);
+		for (int i = 0; i < (after ? 110 : 95); i++)
+			slice_add(b.p, shop_walk(&b, &chance, after));
+	}
+	b.p->quality.requested_hz = 99;
+	b.p->quality.achieved_hz = 98.8;
+	b.p->quality.duration_ns = 60000000000ULL;
+	b.p->quality.lost = after ? 3 : 0;
+	return builder_end(&b);
+}
+
+/* Every name stands on one side alone, and once on both. */
+static struct profile *make_hostile_side(bool after)
+{
+	const size_t n = sizeof(hostile_names) / sizeof(hostile_names[0]);
+	uint64_t chance = 9;
+	struct builder b;
+
+	builder_start(&b,
+		after ? "</title><script>alert(0)</script> ]]> & \"x\"" : "<svg onload=alert(6)>");
+	for (int second = 0; second < 20; second++) {
+		slice_begin(b.p);
+		for (size_t i = 0; i < n; i++) {
+			struct spec stack[2] = {
+				{FRAME_PYTHON, hostile_names[i], hostile_names[(i + 1) % n], 7,
+					hostile_names[i]},
+				{FRAME_NATIVE, after ? "new <b>" : "old <i>", NULL, 0,
+					hostile_names[i]}};
+
+			size_t many = (i % 2 == after ? 9 : 3) + dice(&chance, 3);
+
+			for (size_t k = 0; k < many; k++)
+				slice_add(b.p, builder_add(&b, stack, 2, 1, PERIOD_NS));
+		}
+	}
+	return builder_end(&b);
+}
+
+static struct profile *make_side(const char *what, bool after)
+{
+	struct builder b;
+
+	if (!strcmp(what, "diff"))
+		return make_shop(after);
+	if (!strcmp(what, "diff-hostile"))
+		return make_hostile_side(after);
+	if (strcmp(what, "diff-one-sided") != 0)
+		return NULL;
+	builder_start(&b, after ? "nothing" : "something");
+	if (!after)
+		BUILDER_ADD(&b, 4, 4 * PERIOD_NS, {FRAME_NATIVE, "main", NULL, 0, "true"});
+	return builder_end(&b);
+}
+
+static int render_diff(
+	const struct profile *before, const struct profile *after, struct buf *out, struct err *err)
+{
+	const char *name = getenv("MAKE_SVG_FORMAT");
+	const struct diff_format *format = diff_format_find(name ? name : "flamegraph");
+	const struct table_style style = {0};
+	struct diff d;
+	int rc = analyze_diff(before, after, REPORT_FUNCTION, REPORT_TOTAL, 0, &d);
+
+	if (!rc)
+		rc = format ? format->render(before, after, &d, &style, out, err) : -1;
+	diff_clear(&d);
+	return rc;
+}
+
 static struct profile *make(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -253,28 +392,40 @@ static struct profile *make(int argc, char **argv)
 	return NULL;
 }
 
+static int render(int argc, char **argv, struct buf *out, struct err *err)
+{
+	const char *what = argc > 1 ? argv[1] : "", *name = getenv("MAKE_SVG_FORMAT");
+	const struct render_format *format = name ? render_format_find(name) : render_format_at(0);
+	struct profile *p = make(argc, argv), *before = make_side(what, false),
+		       *after = make_side(what, true);
+	int rc = -1;
+
+	if (p && format)
+		rc = format->render(p, out, err);
+	else if (before && after)
+		rc = render_diff(before, after, out, err);
+	else
+		snprintf(err->text, sizeof(err->text),
+			"usage: make_svg demo|hostile|empty|one|deep|samples|wide|diff|diff-hostile|"
+			"diff-one-sided [NODES]");
+	profile_free(p);
+	profile_free(before);
+	profile_free(after);
+	return rc;
+}
+
 int main(int argc, char **argv)
 {
-	const struct render_format *format = render_format_at(0);
-	struct profile *p = make(argc, argv);
 	struct err err = {0};
 	struct buf out;
 	int rc;
 
-	if (!p) {
-		fprintf(stderr,
-			"usage: make_svg demo|hostile|empty|one|deep|samples|wide [NODES]\n");
-		return 2;
-	}
-	if (getenv("MAKE_SVG_FORMAT"))
-		format = render_format_find(getenv("MAKE_SVG_FORMAT"));
 	buf_init(&out, (size_t)1 << 30);
-	rc = format ? format->render(p, &out, &err) : -1;
+	rc = render(argc, argv, &out, &err);
 	if (rc < 0)
 		fprintf(stderr, "make_svg: %s\n", err.text);
 	else if (fwrite(out.data, 1, out.len, stdout) != out.len)
 		rc = -1;
 	buf_free(&out);
-	profile_free(p);
 	return rc < 0;
 }
