@@ -6,30 +6,19 @@
 #include "cli/report.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "cli/output.h"
-#include "cli/private.h"
-#include "cli/signals.h"
+#include "cli/inquiry.h"
 #include "cli/terminal.h"
-#include "cli/when.h"
-
-enum { ENGINE_GRACE_MS = 5000, DATE_CHARS = 10 };
 
 struct asking {
 	struct report_config *config;
-	struct output output;
-	struct signals signals;
-	struct peer peer;
+	struct inquiry q;
 	json_t *reported; /* the message */
-	int given_up;     /* the signal that ended it */
 };
 
 /* ---- before ------------------------------------------------------------------------------------
@@ -56,29 +45,6 @@ static int refuse_terminal(const struct report_config *c, struct err *err)
 		c->stacks->name, c->stacks->extension);
 }
 
-/* A private engine works in another folder. */
-static int find_store(struct report_config *c, struct err *err)
-{
-	char path[PATH_MAX];
-	json_t *whole;
-
-	if (!c->store)
-		return 0;
-	if (!realpath(c->store, path))
-		return err_set(
-			err, -errno, "cannot read the store %.200s: %s", c->store, strerror(errno));
-	whole = json_string(path);
-	if (!whole || strlen(path) >= sizeof(c->request.of.store)) {
-		json_decref(whole);
-		return err_set(err, -EINVAL,
-			"the path of the store %.200s is too long or not UTF-8; make a link to it",
-			c->store);
-	}
-	json_decref(whole);
-	memcpy(c->request.of.store, path, strlen(path) + 1);
-	return 0;
-}
-
 /* How a table is laid out, for who looks at it. */
 static void set_style(struct report_config *c)
 {
@@ -91,114 +57,30 @@ static void set_style(struct report_config *c)
 /* ---- asking ------------------------------------------------------------------------------------
  */
 
-static int connect_to(struct asking *a, struct err *err)
-{
-	struct report_config *c = a->config;
-	int rc;
-
-	if (c->store)
-		return private_start(&a->peer, &a->signals, err);
-	do {
-		rc = connect_daemon(
-			&a->peer, connect_path(c->client.socket, NULL), a->signals.fd, err);
-		if (rc == -EINTR)
-			a->given_up = client_signal(&a->signals);
-	} while (rc == -EINTR && !a->given_up);
-	return rc;
-}
-
-static int explain_engine(int wait_status, struct err *err)
-{
-	if (WIFSIGNALED(wait_status))
-		return err_set(err, -EPIPE,
-			"the engine that read the store was killed by signal %d (%s)",
-			WTERMSIG(wait_status), strsignal(WTERMSIG(wait_status)));
-	return err->code;
-}
-
-static int wait_answer(struct asking *a, struct err *err)
-{
-	const bool is_private = a->peer.engine != 0;
-	int rc = client_wait(&a->peer, &a->signals, a->config->request.id, SERVE_REPORTED,
-		&a->reported, &a->given_up, err);
-	int wait_status;
-
-	wait_status = peer_close(&a->peer, rc ? 0 : ENGINE_GRACE_MS);
-	return is_private && rc == -EPIPE ? explain_engine(wait_status, err) : rc;
-}
-
-/* A pipe may be slow to take it: signals then act as usual. */
-static int keep_output(struct asking *a, struct err *err)
-{
-	const bool direct = a->output.direct_fd >= 0;
-	int rc;
-
-	if (direct)
-		signals_let_go(&a->signals);
-	rc = output_commit(&a->output, err);
-	if (direct)
-		signals_hold(&a->signals);
-	/* Who reads has seen enough (`| head`): the same end as without signals held, and no words.
-	 */
-	if (rc == -EPIPE && direct)
-		a->given_up = SIGPIPE;
-	return rc;
-}
-
 static int ask(struct asking *a, struct err *err)
 {
 	struct report_config *c = a->config;
 	int rc = refuse_terminal(c, err);
 
+	if (!rc && c->store)
+		rc = inquiry_path(c->store, c->request.of.store, err);
 	if (!rc)
-		rc = find_store(c, err);
+		rc = inquiry_open(&a->q, c->output, err);
+	a->q.output.may_be_empty = true; /* stacks of a time without any */
 	if (!rc)
-		rc = output_open(&a->output, c->output ? c->output : "-", err);
-	a->output.may_be_empty = true; /* stacks of a time without any */
-	if (!rc)
-		rc = signals_open(&a->signals, err);
-	if (!rc)
-		rc = connect_to(a, err);
+		rc = inquiry_connect(&a->q, c->store != NULL, c->client.socket, err);
 	if (!rc) {
-		rc = serve_send_report(a->peer.channel, &c->request, a->output.fd, err);
+		rc = serve_send_report(a->q.peer.channel, &c->request, a->q.output.fd, err);
 		if (rc == -EPIPE) /* what it said before it went is the reason */
 			rc = 0;
 	}
 	if (!rc)
-		rc = wait_answer(a, err);
-	return rc ? rc : keep_output(a, err);
+		rc = inquiry_wait(&a->q, c->request.id, SERVE_REPORTED, &a->reported, err);
+	return rc ? rc : inquiry_keep(&a->q, err);
 }
 
 /* ---- what it is about --------------------------------------------------------------------------
  */
-
-static const char *coarseness(double s, char *to, size_t bytes)
-{
-	if (s < 60)
-		snprintf(to, bytes, "%.2g s", s);
-	else if (s < 3600)
-		snprintf(to, bytes, "%.2g min", s / 60);
-	else
-		snprintf(to, bytes, "%.3g h", s / 3600);
-	return to;
-}
-
-static void say_span(const json_t *r)
-{
-	char first[32], last[32], covered[32], coarse[32], samples[32], lost[32];
-	bool same_day;
-
-	when_text(client_real(r, "first_unix_s"), first);
-	when_text(client_real(r, "last_unix_s"), last);
-	same_day = !strncmp(first, last, DATE_CHARS);
-	say("%s to %s: %s covered, %s samples, %s lost; windows of %s%s", first,
-		same_day ? last + DATE_CHARS + 1 : last,
-		terminal_duration(client_real(r, "covered_s"), covered),
-		terminal_count(client_count(r, "samples"), samples),
-		terminal_count(client_count(r, "lost"), lost),
-		client_count(r, "windows") > 1 ? "at most " : "",
-		coarseness(client_real(r, "longest_window_s"), coarse, sizeof(coarse)));
-}
 
 static void say_about(const struct asking *a)
 {
@@ -212,7 +94,7 @@ static void say_about(const struct asking *a)
 		say("nothing was recorded in that time%s",
 			a->config->since ? "" : "; --since all shows what there is");
 	else
-		say_span(r);
+		inquiry_say_span("", r);
 	if (client_count(r, "rows") < client_count(r, "rows_all"))
 		say("%s of %s rows; --limit 0 shows all",
 			terminal_count(client_count(r, "rows"), rows),
@@ -224,29 +106,25 @@ static void say_about(const struct asking *a)
 		say("%s", sentence ? sentence : "");
 	}
 	if (a->config->output && strcmp(a->config->output, "-") != 0)
-		say("wrote %s (%s)", output_label(&a->output),
-			terminal_bytes(a->output.bytes, bytes));
+		say("wrote %s (%s)", output_label(&a->q.output),
+			terminal_bytes(a->q.output.bytes, bytes));
 }
 
 static int report(struct report_config *config)
 {
-	struct asking a = {.config = config,
-		.output = {.fd = -1, .folder_fd = -1, .direct_fd = -1},
-		.signals = {.fd = -1}};
+	struct asking a = {.config = config};
 	struct err err = {0};
 	int rc;
 
+	inquiry_init(&a.q);
 	set_style(config);
 	rc = ask(&a, &err);
-	peer_close(&a.peer, 0);
-	output_discard(&a.output);
+	inquiry_close(&a.q);
 	if (!rc && !config->client.quiet)
 		say_about(&a);
 	json_decref(a.reported);
-	if (a.signals.fd >= 0)
-		signals_close(&a.signals);
-	if (a.given_up)
-		return 128 + a.given_up;
+	if (a.q.given_up)
+		return 128 + a.q.given_up;
 	return rc < 0 ? client_failed(&err) : CLI_OK;
 }
 

@@ -119,9 +119,15 @@ static void thread_name_learn(struct stacker *st, const struct sample *s)
 		memcpy(name->text, s->comm, sizeof(name->text));
 }
 
+/* What tells a process from those that had its PID before. */
+static uint64_t root_number(const struct process *p)
+{
+	return p->identity ? p->identity : p->start_ticks;
+}
+
 static void process_name_learn(struct stacker *st, const struct process *p)
 {
-	struct process_key key = {p->pid, p->start_ticks};
+	struct process_key key = {p->pid, root_number(p)};
 	struct thread_name *name;
 
 	if (!st->options.process_root || !st->options.numbered_roots)
@@ -134,11 +140,6 @@ static void process_name_learn(struct stacker *st, const struct process *p)
 static bool is_cut(enum walk_end end)
 {
 	return end != WALK_NONE && end != WALK_COMPLETE && end != WALK_NO_THREAD;
-}
-
-static uint64_t root_number(const struct process *p)
-{
-	return p->identity ? p->identity : p->start_ticks;
 }
 
 /* What stands below the stack: process, thread, and a note where the outermost frames are missing.
