@@ -160,7 +160,8 @@ class Views(unittest.TestCase):
                 terminal.wait("callers of key_function")
                 terminal.press("Escape", "/", "C-u", "Enter")
                 terminal.wait(lambda s: "filter" not in s and has_rows(s))
-            with top("--pid", target.pid) as terminal:
+            # Wide enough for whole names.
+            with top("--pid", target.pid, columns=160, lines=40) as terminal:
                 terminal.wait("key_function")
                 terminal.press("Down", "Down", "Enter")
                 focus = terminal.wait_match(r"callers of (\S+)").group(1)
