@@ -286,7 +286,7 @@ tidy: $(SKELETON) $(EMBEDDED) ## look for mistakes with clang-tidy 14
 	@$(call has,clang-tidy-14)
 	$(Q)clang-tidy-14 --quiet $(SOURCES) -- -std=gnu17 $(CPPFLAGS) $(PKG_CFLAGS)
 
-.PHONY: bench bench-ready bench-overhead bench-store bench-host bench-diff soak
+.PHONY: bench bench-ready bench-overhead bench-store bench-host bench-top bench-diff soak
 bench: bench-overhead bench-host bench-store ## measure what profd costs (as root, about ten minutes)
 bench-ready:
 	@tests/deps build demo tests
@@ -295,6 +295,8 @@ bench-overhead: bench-ready ## of a recording
 	@BUILD=$(BUILD) PROFD=$(OUT)/profd tests/bench/overhead.py
 bench-host: bench-ready ## of the daemon on a host with hundreds of processes
 	@BUILD=$(BUILD) PROFD=$(OUT)/profd tests/bench/host.py
+bench-top: bench-ready ## of a live view, five minutes
+	@BUILD=$(BUILD) PROFD=$(OUT)/profd tests/bench/top.py
 bench-store: bench-ready ## of a day in the store: rate, bytes, answers
 	@$(OUT)/tests/bench/store
 bench-diff: bench-ready ## of comparisons: false alarms, and changes that are found (20 minutes)
