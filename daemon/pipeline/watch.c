@@ -223,6 +223,14 @@ static bool is_failure(enum walk_end end)
 	return end > WALK_TRUNCATED && end != WALK_NO_THREAD;
 }
 
+/* Not on a beat that a program might keep as well. */
+static void look_next(struct watch *w)
+{
+	uint32_t spread = (++w->n_looks * 2654435761U) >> 16;
+
+	w->look_ns = clock_now_ns() + (LOOK_MIN_MS + spread % LOOK_SPAN_MS) * NS_PER_MS;
+}
+
 void watch_add(
 	struct watch *w, struct process *p, const struct sample *s, const struct stack *stack)
 {
@@ -231,6 +239,10 @@ void watch_add(
 	if (rc <= 0) {
 		w->lost += rc < 0;
 		return;
+	}
+	if (!w->looks && watched_has_looks(w->watched)) {
+		w->looks = true;
+		look_next(w);
 	}
 	watched_thread(w->watched, s->tid);
 	gathering_add(w->stacks, stack->locations, stack->n, s->weight_ns);
@@ -251,14 +263,6 @@ void watch_settle(struct watch *w)
 
 /* ---- the GIL -----------------------------------------------------------------------------------
  */
-
-/* Not on a beat that a program might keep as well. */
-static void look_next(struct watch *w)
-{
-	uint32_t spread = (++w->n_looks * 2654435761U) >> 16;
-
-	w->look_ns = clock_now_ns() + (LOOK_MIN_MS + spread % LOOK_SPAN_MS) * NS_PER_MS;
-}
 
 void watch_look(struct watch *w)
 {

@@ -28,9 +28,10 @@ struct entry {
 	uint32_t threads;
 	uint64_t threads_ns; /* when they were counted; 0: never */
 	uint32_t looks, held;
-	bool asked;   /* by its number */
-	bool ended;   /* or has become a program that does not belong to the watch */
-	bool sampled; /* in this interval */
+	bool asked;    /* by its number */
+	bool ended;    /* or has become a program that does not belong to the watch */
+	bool sampled;  /* in this interval */
+	bool followed; /* stands in gil_pids */
 };
 
 struct watched {
@@ -158,6 +159,14 @@ static const struct watched_program *program_of(struct watched *w, struct proces
 	return program;
 }
 
+static void gil_follow(struct watched *w, struct entry *e, uint32_t pid)
+{
+	if (e->followed || w->n_gil == WATCHED_GILS)
+		return;
+	e->followed = true;
+	w->gil_pids[w->n_gil++] = pid;
+}
+
 int watched_sampled(struct watched *w, struct process *p)
 {
 	const struct watched_program *program = map_get(w->programs, &p->identity);
@@ -174,6 +183,8 @@ int watched_sampled(struct watched *w, struct process *p)
 		e = program_of(w, p) ? map_get(w->entries, &p->pid) : NULL;
 	if (!e)
 		return -E2BIG;
+	if (!e->sampled && *python_version(host_sampling(w->host)->python, p->pid))
+		gil_follow(w, e, p->pid);
 	e->sampled = true;
 	return 1;
 }
@@ -325,6 +336,11 @@ uint32_t watched_thread_known(const struct watched *w, uint32_t tid)
 /* ---- the GIL -----------------------------------------------------------------------------------
  */
 
+bool watched_has_looks(const struct watched *w)
+{
+	return w->n_gil > 0;
+}
+
 bool watched_look(struct watched *w)
 {
 	for (size_t i = 0; i < w->n_gil; i++) {
@@ -468,8 +484,9 @@ void watched_told(struct watched *w)
 			map_del(w->entries, &w->listed[i]);
 			continue;
 		}
-		if (e->sampled && e->python && !e->ended && w->n_gil < WATCHED_GILS)
-			w->gil_pids[w->n_gil++] = w->listed[i];
+		e->followed = false;
+		if (e->sampled && e->python && !e->ended)
+			gil_follow(w, e, w->listed[i]);
 		e->sampled = false;
 		e->looks = e->held = 0;
 	}

@@ -37,9 +37,11 @@ uint32_t watched_thread(struct watched *w, uint32_t tid); /* at the sample, whil
 uint32_t watched_thread_known(const struct watched *w, uint32_t tid); /* later */
 
 /* Looks once who holds the GIL, in at most WATCHED_GILS processes that were busy in the interval
- * before. Whether there were any. */
+ * before or have been in this one. Whether there were any; watched_has_looks() asks the same
+ * without looking. */
 enum { WATCHED_GILS = 32 };
 bool watched_look(struct watched *w);
+bool watched_has_looks(const struct watched *w);
 
 /* What the client is to be told; holds until the next call of anything here. 0 or -ENOMEM. After it
  * was told, watched_told() ends the interval: it forgets processes that have ended, and the looks

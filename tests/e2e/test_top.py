@@ -675,6 +675,16 @@ class Once(unittest.TestCase):
         self.assertEqual(done.stdout.count("\n"), 1)
         return json.loads(done.stdout)
 
+    def test_the_gil_from_the_first_picture_on(self):
+        loop = "while True: pass"
+        target = subprocess.Popen(
+            [need_python("3.12"), "-c", loop], preexec_fn=harness.die_with_parent
+        )
+        self.addCleanup(target.wait)
+        self.addCleanup(target.kill)
+        page = self.page("--pid", target.pid, "--duration", 2)
+        self.assertGreater(page["gil"], 0.9)
+
     def test_shares_agree_with_a_recording(self):
         """Of the same process, each within the bound that a recording keeps to the truth, so both
         together within its root of two."""
