@@ -299,7 +299,7 @@ bench-top: bench-ready ## of a live view, five minutes
 	@BUILD=$(BUILD) PROFD=$(OUT)/profd tests/bench/top.py
 bench-store: bench-ready ## of a day in the store: rate, bytes, answers
 	@$(OUT)/tests/bench/store
-bench-diff: bench-ready ## of comparisons: false alarms, and changes that are found (20 minutes)
+bench-diff: bench-ready ## of comparisons: false alarms, and changes that are found; a quarter of an hour
 	@BUILD=$(BUILD) PROFD=$(OUT)/profd tests/bench/diff.py
 soak: bench-ready ## the daemon for half an hour on a generated host: nothing grows, nothing is lost
 	@BUILD=$(BUILD) PROFD=$(OUT)/profd tests/bench/soak.py $(MINUTES)
