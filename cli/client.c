@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
 
@@ -102,20 +103,32 @@ int client_add_text(struct client_texts *texts, const char *value, struct err *e
 	return 0;
 }
 
-bool client_parse(const struct cli_command *self, int argc, char **argv, void *config, int *status)
+bool client_parsed(const struct cli_command *self, int rc, const struct err *err, int *status)
 {
-	struct err err = {0};
-	char **rest;
-	int rc = cli_parse(self, argc, argv, config, &rest, &err);
-
 	if (rc == CLI_PARSED)
 		return true;
 	if (rc == CLI_HELP) {
 		cli_help_command(stdout, self);
 		*status = fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
 	} else
-		*status = cli_wrong_usage(self, &err);
+		*status = cli_wrong_usage(self, err);
 	return false;
+}
+
+bool client_parse(const struct cli_command *self, int argc, char **argv, void *config, int *status)
+{
+	struct err err = {0};
+	char **rest;
+	int rc = cli_parse(self, argc, argv, config, &rest, &err);
+
+	return client_parsed(self, rc, &err, status);
+}
+
+void client_set_log_level(const struct client_config *config)
+{
+	log_set_level(config->quiet     ? LOG_LEVEL_QUIET
+		      : config->verbose ? LOG_LEVEL_DEBUG
+					: LOG_LEVEL_WARN);
 }
 
 /* ---- questions and answers ---------------------------------------------------------------------

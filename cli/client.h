@@ -38,6 +38,11 @@ int client_add_text(struct client_texts *texts, const char *value, struct err *e
  * shown, or usage was wrong and that is said). */
 bool client_parse(const struct cli_command *self, int argc, char **argv, void *config, int *status);
 
+/* The same after a parser of the command's own has returned `rc`, as cli_parse() does. */
+bool client_parsed(const struct cli_command *self, int rc, const struct err *err, int *status);
+
+void client_set_log_level(const struct client_config *config);
+
 /* Connects to the daemon, asks a question without members, and waits for the answer: `*message` is
  * the caller's to json_decref. 0, or negative errno with a text. */
 int client_ask(struct peer *p, const struct client_config *config, enum serve_kind question,

@@ -13,8 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "cli/terminal.h"
+#include "cli/when.h"
 
 /* On each side: fewer tell nothing at all, and so many find what is not small. */
 enum { WINDOWS_LEAST = 5, WINDOWS_WANTED = 20 };
@@ -28,14 +28,6 @@ struct comparing {
 
 /* ---- before ------------------------------------------------------------------------------------
  */
-
-static double unix_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 static bool is_picture(const struct diff_format *f)
 {
@@ -286,19 +278,11 @@ static int run(const struct cli_command *self, int argc, char **argv)
 		say("out of memory");
 		return CLI_FAILED;
 	}
-	rc = diff_parse(self, argc, argv, unix_now(), config, &err);
-	if (rc == CLI_HELP) {
-		cli_help_command(stdout, self);
-		status = fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
-	} else if (rc < 0)
-		status = cli_wrong_usage(self, &err);
-	else {
-		log_set_level(config->client.quiet     ? LOG_LEVEL_QUIET
-			      : config->client.verbose ? LOG_LEVEL_DEBUG
-						       : LOG_LEVEL_WARN);
+	rc = diff_parse(self, argc, argv, when_now(), config, &err);
+	if (client_parsed(self, rc, &err, &status)) {
+		client_set_log_level(&config->client);
 		status = diff(config);
 	}
-	diff_config_clear(config);
 	free(config);
 	return status;
 }

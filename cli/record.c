@@ -23,6 +23,7 @@
 #include "cli/progress.h"
 #include "cli/record.h"
 #include "cli/signals.h"
+#include "cli/subject.h"
 #include "cli/summary.h"
 #include "cli/terminal.h"
 
@@ -57,37 +58,9 @@ struct session {
 /* ---- names -------------------------------------------------------------------------------------
  */
 
-/* The name of a process as its main thread has it, "process" where it may not be known. */
-static void read_comm(unsigned pid, char *comm, size_t bytes)
-{
-	char path[64];
-	struct buf b;
-
-	buf_init(&b, 64);
-	snprintf(path, sizeof(path), "/proc/%u/comm", pid);
-	if (file_read(path, &b) < 0 || !b.len)
-		snprintf(comm, bytes, "process");
-	else
-		snprintf(comm, bytes, "%.*s", (int)strcspn(b.data, "\n"), b.data);
-	buf_free(&b);
-}
-
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash && slash[1] ? slash + 1 : path;
-}
-
-/* What is recorded, for people. Not the command line: it may hold secrets. */
 static void name_subject(struct session *s, const char *name)
 {
-	size_t more = s->request.n_pids - 1;
-	char others[40] = "";
-
-	if (more)
-		snprintf(others, sizeof(others), " and %zu more", more);
-	snprintf(s->subject, sizeof(s->subject), "%.200s (%u)%s", name, s->request.pids[0], others);
+	subject_of_pids(s->subject, sizeof(s->subject), name, s->request.pids, s->request.n_pids);
 }
 
 static void default_output(const struct session *s, char *path, size_t bytes)
@@ -95,9 +68,9 @@ static void default_output(const struct session *s, char *path, size_t bytes)
 	char comm[64];
 
 	if (s->config->command)
-		snprintf(comm, sizeof(comm), "%s", base_name(s->config->command[0]));
+		snprintf(comm, sizeof(comm), "%s", subject_base_name(s->config->command[0]));
 	else
-		read_comm(s->request.pids[0], comm, sizeof(comm));
+		subject_comm(s->request.pids[0], comm, sizeof(comm));
 	record_default_output(path, bytes, comm, s->request.pids[0], s->config->format.extension);
 }
 
@@ -366,7 +339,7 @@ static int start_command(struct session *s, struct err *err)
 		default_output(s, path, sizeof(path));
 		output_rename(&s->output, path);
 	}
-	name_subject(s, base_name(s->config->command[0]));
+	name_subject(s, subject_base_name(s->config->command[0]));
 	snprintf(s->request.title, sizeof(s->request.title), "%.255s", s->subject);
 	return 0;
 }
@@ -397,7 +370,7 @@ static int start(struct session *s, struct err *err)
 	else if (!rc) {
 		char comm[64];
 
-		read_comm(s->request.pids[0], comm, sizeof(comm));
+		subject_comm(s->request.pids[0], comm, sizeof(comm));
 		name_subject(s, comm);
 	}
 	if (!rc && s->progress.bar)
@@ -524,17 +497,11 @@ static int run(const struct cli_command *self, int argc, char **argv)
 {
 	struct record_config config;
 	struct err err = {0};
-	int rc = record_parse(self, argc, argv, &config, &err);
+	int status, rc = record_parse(self, argc, argv, &config, &err);
 
-	if (rc == CLI_HELP) {
-		cli_help_command(stdout, self);
-		return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
-	}
-	if (rc < 0)
-		return cli_wrong_usage(self, &err);
-	log_set_level(config.client.quiet     ? LOG_LEVEL_QUIET
-		      : config.client.verbose ? LOG_LEVEL_DEBUG
-					      : LOG_LEVEL_WARN);
+	if (!client_parsed(self, rc, &err, &status))
+		return status;
+	client_set_log_level(&config.client);
 	return record(&config);
 }
 

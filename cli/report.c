@@ -11,9 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "cli/inquiry.h"
 #include "cli/terminal.h"
+#include "cli/when.h"
 
 struct asking {
 	struct report_config *config;
@@ -23,14 +23,6 @@ struct asking {
 
 /* ---- before ------------------------------------------------------------------------------------
  */
-
-static double unix_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 /* A picture is for a browser. */
 static int refuse_terminal(const struct report_config *c, struct err *err)
@@ -138,14 +130,9 @@ static int run(const struct cli_command *self, int argc, char **argv)
 		say("out of memory");
 		return CLI_FAILED;
 	}
-	rc = report_parse(self, argc, argv, unix_now(), config, &err);
-	if (rc == CLI_HELP) {
-		cli_help_command(stdout, self);
-		status = fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
-	} else if (rc < 0)
-		status = cli_wrong_usage(self, &err);
-	else {
-		log_set_level(config->client.quiet ? LOG_LEVEL_QUIET : LOG_LEVEL_WARN);
+	rc = report_parse(self, argc, argv, when_now(), config, &err);
+	if (client_parsed(self, rc, &err, &status)) {
+		client_set_log_level(&config->client);
 		status = report(config);
 	}
 	free(config);

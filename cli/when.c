@@ -248,6 +248,14 @@ int when_parse(const char *text, double now_unix_s, double *unix_s, struct err *
 	return 0;
 }
 
+double when_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
 char *when_text(double unix_s, char *to)
 {
 	time_t whole = unix_s > 0 && unix_s < 253402300799.0 ? (time_t)unix_s : 0;

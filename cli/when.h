@@ -22,6 +22,8 @@ extern const char when_forms[]; /* what can be typed, for help and errors */
  * 0, or -EINVAL with a text that shows what can be typed. */
 int when_parse(const char *text, double now_unix_s, double *unix_s, struct err *err);
 
+double when_now(void); /* unix seconds */
+
 /* "2026-11-20 03:12:30" in the local time zone into `to` (at least 32 bytes); returns `to`. */
 char *when_text(double unix_s, char *to);
 

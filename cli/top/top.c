@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "cli/terminal.h"
 
 static int check_terminal(const struct top_config *c, struct err *err)
@@ -32,15 +31,8 @@ static int run(const struct cli_command *self, int argc, char **argv)
 	rc = top_parse(self, argc, argv, config, &err);
 	if (!rc)
 		rc = check_terminal(config, &err);
-	if (rc == CLI_HELP) {
-		cli_help_command(stdout, self);
-		status = fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
-	} else if (rc < 0)
-		status = cli_wrong_usage(self, &err);
-	else {
-		log_set_level(config->client.quiet     ? LOG_LEVEL_QUIET
-			      : config->client.verbose ? LOG_LEVEL_DEBUG
-						       : LOG_LEVEL_WARN);
+	if (client_parsed(self, rc, &err, &status)) {
+		client_set_log_level(&config->client);
 		status = config->once ? top_once(config) : top_live(config);
 	}
 	free(config);

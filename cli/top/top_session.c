@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "cli/private.h"
+#include "cli/subject.h"
 #include "cli/terminal.h"
 
 #define RETRY_NS (3 * NS_PER_S)
@@ -21,35 +22,9 @@ enum { MESSAGES_MAX = 64 }; /* at once: an engine that plays a file must not hol
 /* ---- names -------------------------------------------------------------------------------------
  */
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash && slash[1] ? slash + 1 : path;
-}
-
-static void read_comm(unsigned pid, char *comm, size_t bytes)
-{
-	char path[64];
-	struct buf b;
-
-	buf_init(&b, 64);
-	snprintf(path, sizeof(path), "/proc/%u/comm", pid);
-	if (file_read(path, &b) < 0 || !b.len)
-		snprintf(comm, bytes, "process");
-	else
-		snprintf(comm, bytes, "%.*s", (int)strcspn(b.data, "\n"), b.data);
-	buf_free(&b);
-}
-
 static void name_pids(struct top_session *s, const char *name)
 {
-	const size_t more = s->request.n_pids - 1;
-	char others[40] = "";
-
-	if (more)
-		snprintf(others, sizeof(others), " and %zu more", more);
-	snprintf(s->subject, sizeof(s->subject), "%.200s (%u)%s", name, s->request.pids[0], others);
+	subject_of_pids(s->subject, sizeof(s->subject), name, s->request.pids, s->request.n_pids);
 }
 
 /* "gunicorn of www-data in 4f1c2d3e5a6b": of each list the first, and that there are more. */
@@ -79,11 +54,12 @@ static void name_subject(struct top_session *s)
 	char comm[64];
 
 	if (s->config->replay)
-		snprintf(s->subject, sizeof(s->subject), "%.250s", base_name(s->config->replay));
+		snprintf(s->subject, sizeof(s->subject), "%.250s",
+			subject_base_name(s->config->replay));
 	else if (s->config->command)
-		name_pids(s, base_name(s->config->command[0]));
+		name_pids(s, subject_base_name(s->config->command[0]));
 	else if (s->request.n_pids) {
-		read_comm(s->request.pids[0], comm, sizeof(comm));
+		subject_comm(s->request.pids[0], comm, sizeof(comm));
 		name_pids(s, comm);
 	} else
 		name_lists(s);
