@@ -195,6 +195,17 @@ static void sample_count(
 	q->unmerged += !stack->matched;
 }
 
+/* Right after an exec the kernel side may still walk by what was known of the program before: of
+ * one that is no Python that means nothing. */
+static void python_check(const struct sampling *s, const struct process *p, struct sample *sample)
+{
+	if (sample->python_end == WALK_NONE || *python_version(s->python, p->pid))
+		return;
+	sample->python_end = WALK_NONE;
+	sample->python = NULL;
+	sample->n_python = 0;
+}
+
 static void on_sample(void *arg, const struct sample *given)
 {
 	struct sampling *s = arg;
@@ -209,8 +220,10 @@ static void on_sample(void *arg, const struct sample *given)
 		return;
 	if (!s->first_sample_ns)
 		s->first_sample_ns = sample.time_ns;
-	if (p)
+	if (p) {
 		tables_update(s, p, true);
+		python_check(s, p, &sample);
+	}
 	if (p && s->hooks.sampled)
 		s->hooks.sampled(s->hooks.arg, p);
 	if (p && sample.registers)
