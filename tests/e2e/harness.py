@@ -142,6 +142,12 @@ def need_python(version):
     return path
 
 
+def need_any_python():
+    """The path of an interpreter whose frames profd shows, whichever is here."""
+    path = next((interpreters()[v] for v in PYTHON_VERSIONS if v in interpreters()), None)
+    return path or need_python(PYTHON_VERSIONS[0])
+
+
 # ---- targets -----------------------------------------------------------------------------------
 
 
