@@ -103,6 +103,19 @@ int client_add_text(struct client_texts *texts, const char *value, struct err *e
 	return 0;
 }
 
+int client_parse_limit(const char *value, uint32_t *rows, struct err *err)
+{
+	size_t len = strspn(value, "0123456789");
+	unsigned long n = len && len < 8 ? strtoul(value, NULL, 10) : CLIENT_LIMIT_MAX + 1;
+
+	if (value[len] || n > CLIENT_LIMIT_MAX)
+		return err_set(err, -EINVAL,
+			"'%.60s' is not a whole number of rows up to %d; 0 shows all", value,
+			CLIENT_LIMIT_MAX);
+	*rows = (uint32_t)n;
+	return 0;
+}
+
 bool client_parsed(const struct cli_command *self, int rc, const struct err *err, int *status)
 {
 	if (rc == CLI_PARSED)

@@ -27,6 +27,10 @@ int client_set_verbose(void *config, const char *value, struct err *err);
 /* Adds the process IDs of "7,8" to `pids` (room for SERVE_PIDS_MAX), each once. */
 int client_add_pids(uint32_t *pids, size_t *n, const char *value, struct err *err);
 
+/* A number of rows; 0 is all. */
+enum { CLIENT_LIMIT_MAX = 1000000 };
+int client_parse_limit(const char *value, uint32_t *rows, struct err *err);
+
 /* Words of an option that may be repeated: any of them matches, and all where there are none. */
 struct client_texts {
 	const char *list[SERVE_TEXTS_MAX];

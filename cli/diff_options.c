@@ -9,7 +9,6 @@
 
 enum {
 	PRESET_ROWS = 30,
-	LIMIT_MAX = 1000000,
 	PRESET_RATE_HZ = 99, /* as that of a recording */
 	PRESET_DURATION_S = 30,
 };
@@ -98,16 +97,9 @@ static int set_format(void *config, const char *value, struct err *err)
 static int set_limit(void *config, const char *value, struct err *err)
 {
 	struct diff_config *c = config;
-	size_t len = strspn(value, "0123456789");
-	unsigned long n = len && len < 8 ? strtoul(value, NULL, 10) : LIMIT_MAX + 1;
 
-	if (value[len] || n > LIMIT_MAX)
-		return err_set(err, -EINVAL,
-			"'%.60s' is not a whole number of rows up to %d; 0 shows all", value,
-			LIMIT_MAX);
-	c->request.limit = (uint32_t)n;
 	c->has_limit = true;
-	return 0;
+	return client_parse_limit(value, &c->request.limit, err);
 }
 
 static int set_path(const char **to, const char *value, struct err *err)

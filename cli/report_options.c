@@ -8,7 +8,7 @@
 
 #include "cli/when.h"
 
-enum { PRESET_ROWS = 30, LIMIT_MAX = 1000000 };
+enum { PRESET_ROWS = 30 };
 
 static const double PRESET_SPAN_S = 3600;
 static const char ALL[] = "all"; /* in place of a time: no bound */
@@ -109,16 +109,9 @@ static int set_sort(void *config, const char *value, struct err *err)
 static int set_limit(void *config, const char *value, struct err *err)
 {
 	struct report_config *c = config;
-	size_t len = strspn(value, "0123456789");
-	unsigned long n = len && len < 8 ? strtoul(value, NULL, 10) : LIMIT_MAX + 1;
 
-	if (value[len] || n > LIMIT_MAX)
-		return err_set(err, -EINVAL,
-			"'%.60s' is not a whole number of rows up to %d; 0 shows all", value,
-			LIMIT_MAX);
-	c->request.limit = (uint32_t)n;
 	c->has_limit = true;
-	return 0;
+	return client_parse_limit(value, &c->request.limit, err);
 }
 
 static int set_format(void *config, const char *value, struct err *err)
